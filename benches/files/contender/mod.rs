@@ -1,0 +1,125 @@
+//! Who is measured: a crate with files ([`Files`]) under a [`Runtime`].
+
+mod aiofiles;
+mod async_fs;
+mod runtime;
+mod tokio;
+
+use std::io;
+use std::path::Path;
+
+pub use runtime::{Runtime, at_once, threads};
+
+use crate::rows::Workload;
+
+/// One column of the tables.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Contender {
+    /// Blocking calls, on up to 32 threads.
+    Std,
+    AiofilesOnSmol,
+    AiofilesOnTokio,
+    AsyncFsOnSmol,
+    Tokio,
+}
+
+impl Contender {
+    pub const ALL: [Contender; 5] = [
+        Contender::Std,
+        Contender::AiofilesOnSmol,
+        Contender::AiofilesOnTokio,
+        Contender::AsyncFsOnSmol,
+        Contender::Tokio,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Contender::Std => "std",
+            Contender::AiofilesOnSmol => "aiofiles/smol",
+            Contender::AiofilesOnTokio => "aiofiles/tokio",
+            Contender::AsyncFsOnSmol => "async-fs/smol",
+            Contender::Tokio => "tokio::fs",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Contender> {
+        Contender::ALL
+            .into_iter()
+            .find(|contender| contender.name() == name)
+    }
+
+    pub fn is_ours(self) -> bool {
+        matches!(self, Contender::AiofilesOnSmol | Contender::AiofilesOnTokio)
+    }
+
+    /// What the thread-pool dispatch of this crate has done so far, if this contender uses it.
+    pub fn hops(self) -> Option<Hops> {
+        self.is_ours().then(aiofiles::hops)
+    }
+
+    /// Does `units` units of `work` and returns when they are done.
+    pub fn run<W: Workload>(self, work: &W, units: u64) -> io::Result<W::Outcome> {
+        use runtime::{Smol, Tokio};
+        match self {
+            Contender::Std => work.blocking(units),
+            Contender::AiofilesOnSmol => {
+                Smol::block_on(work.with::<aiofiles::Aiofiles, Smol>(units))
+            }
+            Contender::AiofilesOnTokio => {
+                Tokio::block_on(work.with::<aiofiles::Aiofiles, Tokio>(units))
+            }
+            Contender::AsyncFsOnSmol => Smol::block_on(work.with::<async_fs::AsyncFs, Smol>(units)),
+            Contender::Tokio => Tokio::block_on(work.with::<tokio::TokioFs, Tokio>(units)),
+        }
+    }
+}
+
+/// Counters of the thread-pool dispatch.
+#[derive(Clone, Copy, Default)]
+pub struct Hops {
+    pub operations: u64,
+    pub jobs: u64,
+}
+
+/// The calls that rows are written with, each in the way its crate means it to be used.
+pub trait Files: 'static {
+    type File: Send + 'static;
+
+    fn open(path: &Path) -> impl Future<Output = io::Result<Self::File>> + Send;
+    fn create(path: &Path) -> impl Future<Output = io::Result<Self::File>> + Send;
+    fn read(
+        file: &mut Self::File,
+        buf: &mut [u8],
+    ) -> impl Future<Output = io::Result<usize>> + Send;
+    fn read_exact(
+        file: &mut Self::File,
+        buf: &mut [u8],
+    ) -> impl Future<Output = io::Result<()>> + Send;
+    fn seek(file: &mut Self::File, offset: u64) -> impl Future<Output = io::Result<u64>> + Send;
+    fn write_all(
+        file: &mut Self::File,
+        bytes: &[u8],
+    ) -> impl Future<Output = io::Result<()>> + Send;
+    fn flush(file: &mut Self::File) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// `io::copy` of futures-lite, or the runtime's own.
+    fn copy_open(
+        from: &mut Self::File,
+        to: &mut Self::File,
+    ) -> impl Future<Output = io::Result<u64>> + Send;
+    /// `io::copy` of futures-util, or the runtime's own.
+    fn copy_open_util(
+        from: &mut Self::File,
+        to: &mut Self::File,
+    ) -> impl Future<Output = io::Result<u64>> + Send;
+    /// The bytes of all lines, without their ends, through the runtime's `lines`.
+    fn lines(path: &Path) -> impl Future<Output = io::Result<u64>> + Send;
+
+    fn copy(from: &Path, to: &Path) -> impl Future<Output = io::Result<u64>> + Send;
+    fn write_path(path: &Path, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
+    fn read_path(path: &Path) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
+    fn remove(path: &Path) -> impl Future<Output = io::Result<()>> + Send;
+    fn size(path: &Path) -> impl Future<Output = io::Result<u64>> + Send;
+    /// The number of entries of `dir` whose type is "file".
+    fn count_files(dir: &Path) -> impl Future<Output = io::Result<u64>> + Send;
+}

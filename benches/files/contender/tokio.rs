@@ -1,0 +1,90 @@
+//! `tokio::fs`.
+
+use std::io::{self, SeekFrom};
+use std::path::Path;
+
+use tokio::fs::File;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader};
+
+use super::Files;
+
+pub struct TokioFs;
+
+impl Files for TokioFs {
+    type File = File;
+
+    async fn open(path: &Path) -> io::Result<File> {
+        File::open(path).await
+    }
+
+    async fn create(path: &Path) -> io::Result<File> {
+        File::create(path).await
+    }
+
+    async fn read(file: &mut File, buf: &mut [u8]) -> io::Result<usize> {
+        file.read(buf).await
+    }
+
+    async fn read_exact(file: &mut File, buf: &mut [u8]) -> io::Result<()> {
+        file.read_exact(buf).await?;
+        Ok(())
+    }
+
+    async fn seek(file: &mut File, offset: u64) -> io::Result<u64> {
+        file.seek(SeekFrom::Start(offset)).await
+    }
+
+    async fn write_all(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes).await
+    }
+
+    async fn flush(file: &mut File) -> io::Result<()> {
+        file.flush().await
+    }
+
+    async fn copy_open(from: &mut File, to: &mut File) -> io::Result<u64> {
+        tokio::io::copy(from, to).await
+    }
+
+    async fn copy_open_util(from: &mut File, to: &mut File) -> io::Result<u64> {
+        tokio::io::copy(from, to).await
+    }
+
+    async fn lines(path: &Path) -> io::Result<u64> {
+        let mut lines = BufReader::new(File::open(path).await?).lines();
+        let mut bytes = 0;
+        while let Some(line) = lines.next_line().await? {
+            bytes += line.len() as u64;
+        }
+        Ok(bytes)
+    }
+
+    async fn copy(from: &Path, to: &Path) -> io::Result<u64> {
+        tokio::fs::copy(from, to).await
+    }
+
+    async fn write_path(path: &Path, bytes: &[u8]) -> io::Result<()> {
+        tokio::fs::write(path, bytes).await
+    }
+
+    async fn read_path(path: &Path) -> io::Result<Vec<u8>> {
+        tokio::fs::read(path).await
+    }
+
+    async fn remove(path: &Path) -> io::Result<()> {
+        tokio::fs::remove_file(path).await
+    }
+
+    async fn size(path: &Path) -> io::Result<u64> {
+        Ok(tokio::fs::metadata(path).await?.len())
+    }
+
+    async fn count_files(dir: &Path) -> io::Result<u64> {
+        let mut entries = tokio::fs::read_dir(dir).await?;
+        let mut files = 0;
+        while let Some(entry) = entries.next_entry().await? {
+            files += u64::from(entry.file_type().await?.is_file());
+        }
+        Ok(files)
+    }
+}

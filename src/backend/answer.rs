@@ -1,0 +1,56 @@
+//! One answer on its way from a job to whoever asked.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// A place where a job leaves an answer, and one task waits for it.
+pub(crate) struct Answer<T> {
+    state: Mutex<(Option<T>, Option<Waker>)>,
+}
+
+impl<T> Default for Answer<T> {
+    fn default() -> Answer<T> {
+        Answer {
+            state: Mutex::new((None, None)),
+        }
+    }
+}
+
+impl<T> Answer<T> {
+    /// Leaves the answer.
+    pub(crate) fn give(&self, answer: T) {
+        let waker = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.0 = Some(answer);
+            state.1.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// The answer is handed over once.
+impl<T> Future for &Answer<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.0.take() {
+            Some(answer) => Poll::Ready(answer),
+            None => {
+                state.1 = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,275 @@
+//! The open file itself: the descriptor, what is known about it, and its end.
+//!
+//! Every operation holds the description it works on, so the descriptor outlives them all. Whoever holds it last closes
+//! it; when that happens on a thread that must not block, the closing goes to the pool.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+
+use super::answer::Answer;
+use super::close;
+use super::place::Place;
+use super::ready::Ready;
+use super::sys::{self, Facts};
+
+/// An open file, shared by its handles and the operations that run on it.
+pub(crate) struct Description {
+    /// `None` only while it is being dropped.
+    file: Option<Arc<File>>,
+    facts: OnceLock<Facts>,
+    /// Readiness of something that is neither file nor directory.
+    ready: OnceLock<Ready>,
+    /// We opened it and set O_NONBLOCK on it.
+    made_nonblocking: bool,
+    /// A lock is held.
+    locked: AtomicBool,
+    path: Option<PathBuf>,
+    /// How often the content was changed through handles made from one another.
+    changes: AtomicU64,
+    /// Handles and cursors on it.
+    users: AtomicUsize,
+    /// The error of a sync that failed: final.
+    sync_error: Mutex<Option<FinalError>>,
+    /// Told what close(2) says.
+    closed: Mutex<Option<Arc<Answer<io::Result<()>>>>>,
+    /// Callers that wait for a file lock, in their order.
+    lock_line: Mutex<VecDeque<Arc<Mutex<Option<Waker>>>>>,
+}
+
+/// An error that is returned more than once.
+#[derive(Clone, Debug)]
+enum FinalError {
+    Os(i32),
+    Other(io::ErrorKind, String),
+}
+
+impl Description {
+    /// Takes over a descriptor that somebody else opened. Makes no system call.
+    pub(crate) fn foreign(file: File) -> Arc<Description> {
+        Arc::new(Description::new(file, None))
+    }
+
+    /// Takes over a descriptor that this crate has just opened, with what is known about it. Runs on a pool thread.
+    ///
+    /// `made_nonblocking` says that O_NONBLOCK is our doing and not the user's wish.
+    pub(crate) fn opened(
+        file: File,
+        facts: Facts,
+        made_nonblocking: bool,
+        path: PathBuf,
+    ) -> Arc<Description> {
+        let mut description = Description::new(file, Some(path));
+        description.made_nonblocking = made_nonblocking;
+        let facts = description.register(facts);
+        let _ = description.facts.set(facts);
+        Arc::new(description)
+    }
+
+    fn new(file: File, path: Option<PathBuf>) -> Description {
+        Description {
+            file: Some(Arc::new(file)),
+            facts: OnceLock::new(),
+            ready: OnceLock::new(),
+            made_nonblocking: false,
+            locked: AtomicBool::new(false),
+            path,
+            changes: AtomicU64::new(0),
+            users: AtomicUsize::new(0),
+            sync_error: Mutex::new(None),
+            closed: Mutex::new(None),
+            lock_line: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    /// Makes something that may block for ever known to the reactor. What cannot be polled does not block for long.
+    fn register(&self, mut facts: Facts) -> Facts {
+        if facts.kind == sys::Kind::Stream {
+            let ours = self.path.is_some();
+            let silent = ours && facts.fifo && !facts.writable;
+            match Ready::new(self.shared(), ours && facts.nonblocking, silent) {
+                Ok(ready) => drop(self.ready.set(ready)),
+                Err(_) => facts.kind = sys::Kind::Plain,
+            }
+        }
+        facts
+    }
+
+    /// Finds out what the file is. Runs on a pool thread.
+    pub(crate) fn probe(&self) -> io::Result<Facts> {
+        if let Some(facts) = self.facts.get() {
+            return Ok(*facts);
+        }
+        let facts = self.register(sys::probe(self.file())?);
+        Ok(*self.facts.get_or_init(|| facts))
+    }
+
+    pub(crate) fn facts(&self) -> Option<&Facts> {
+        self.facts.get()
+    }
+
+    pub(crate) fn ready(&self) -> Option<&Ready> {
+        self.ready.get()
+    }
+
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        self.file
+            .as_ref()
+            .expect("only dropping takes the file away")
+    }
+
+    fn shared(&self) -> Arc<File> {
+        self.file
+            .clone()
+            .expect("only dropping takes the file away")
+    }
+
+    /// Where operations on it do their work.
+    pub(crate) fn place(&self) -> Place {
+        self.facts
+            .get()
+            .map_or(Place::Anywhere, |facts| Place::Device(facts.identity.0))
+    }
+
+    /// The number of changes so far: what was read ahead under an older number is stale.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Takes note that the content changed.
+    pub(crate) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One more handle.
+    pub(crate) fn enter(&self) {
+        self.users.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One handle less; `true` when it was the last.
+    pub(crate) fn leave(&self) -> bool {
+        self.users.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Syncs, unless an earlier sync has failed: then the kernel may have dropped the data, and trying again could
+    /// wrongly succeed. Runs on a pool thread.
+    pub(crate) fn sync(&self, data_only: bool) -> io::Result<()> {
+        if let Some(error) = &*lock(&self.sync_error) {
+            return Err(error.to_error());
+        }
+        let result = if data_only {
+            sys::sync_data(self.file())
+        } else {
+            sys::sync_all(self.file())
+        };
+        if let Err(error) = &result {
+            if !sys::is_sync_refused(error) {
+                lock(&self.sync_error).get_or_insert(FinalError::of(error));
+            }
+        }
+        result
+    }
+
+    /// Makes it what somebody else expects of an open file: the kernel's position at `position`, and blocking if it
+    /// is we who made it something else. Runs on a pool thread.
+    pub(crate) fn restore(&self, position: Option<u64>) -> io::Result<()> {
+        if let Some(position) = position {
+            sys::seek(self.file(), io::SeekFrom::Start(position))?;
+        }
+        if self.made_nonblocking {
+            sys::set_nonblocking(self.file(), false)?;
+        }
+        Ok(())
+    }
+
+    /// Whether its lock is held through this crate.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.locked.load(Ordering::Acquire)
+    }
+
+    /// Takes note that its lock is held, or not.
+    pub(crate) fn set_locked(&self, locked: bool) {
+        self.locked.store(locked, Ordering::Release);
+    }
+
+    /// Gives the standard library's file back, if nobody else holds this description.
+    pub(crate) fn into_file(mut self) -> Result<File, Description> {
+        let ready = self.ready.take();
+        let file = self.shared();
+        drop(ready);
+        self.file = None;
+        match Arc::try_unwrap(file) {
+            Ok(file) => Ok(file),
+            Err(file) => {
+                self.file = Some(file);
+                Err(self)
+            }
+        }
+    }
+
+    /// Asks to be told what close(2) says.
+    pub(crate) fn notify_closed(&self) -> Arc<Answer<io::Result<()>>> {
+        lock(&self.closed).get_or_insert_with(Arc::default).clone()
+    }
+
+    /// The callers that wait for a file lock.
+    pub(crate) fn lock_line(&self) -> MutexGuard<'_, VecDeque<Arc<Mutex<Option<Waker>>>>> {
+        lock(&self.lock_line)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl FinalError {
+    fn of(error: &io::Error) -> FinalError {
+        match error.raw_os_error() {
+            Some(code) => FinalError::Os(code),
+            None => FinalError::Other(error.kind(), error.to_string()),
+        }
+    }
+
+    fn to_error(&self) -> io::Error {
+        match self {
+            FinalError::Os(code) => io::Error::from_raw_os_error(*code),
+            FinalError::Other(kind, text) => io::Error::new(*kind, text.clone()),
+        }
+    }
+}
+
+impl Drop for Description {
+    fn drop(&mut self) {
+        // The reactor forgets the descriptor before it is closed.
+        drop(self.ready.take());
+        let Some(file) = self.file.take() else { return };
+        let closed = self
+            .closed
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // Somebody else holds the file only while `into_file` fails, which gives it back.
+        let Some(file) = Arc::into_inner(file) else {
+            return;
+        };
+        close::close(file, self.facts.get().map(|facts| facts.identity.0), closed);
+    }
+}
+
+impl fmt::Debug for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Description")
+            .field("file", &self.file)
+            .field("facts", &self.facts.get())
+            .finish_non_exhaustive()
+    }
+}

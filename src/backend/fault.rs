@@ -1,0 +1,368 @@
+//! The fault seam and the hand-stepped pool (feature `testing`).
+//!
+//! Every system call of the crate passes [`before`] and every length passes [`length`]; every job passes [`intercept`].
+//! A plan belongs to the code under test and not to the process: it is found through a thread-local that a job inherits
+//! from whoever submitted it, so tests that run side by side do not disturb one another.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::marker::PhantomData;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::pool::Job;
+pub use super::sys::Call;
+
+/// What a job inherits from the code that submitted it.
+#[derive(Clone, Default)]
+pub(crate) struct Context {
+    faults: Option<Arc<Plan>>,
+    stepper: Option<Arc<Mutex<VecDeque<Job>>>>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Context> = const { RefCell::new(Context { faults: None, stepper: None }) };
+}
+
+impl Context {
+    pub(crate) fn current() -> Context {
+        // While a thread ends there is no plan any more.
+        CURRENT
+            .try_with(|current| current.borrow().clone())
+            .unwrap_or_default()
+    }
+
+    /// Makes this the context of the present thread until the guard goes.
+    pub(crate) fn enter(&self) -> Entered {
+        Entered(
+            CURRENT
+                .try_with(|current| current.replace(self.clone()))
+                .unwrap_or_default(),
+        )
+    }
+}
+
+/// Restores the former context when dropped.
+pub(crate) struct Entered(Context);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let former = std::mem::take(&mut self.0);
+        let _ = CURRENT.try_with(|current| current.replace(former));
+    }
+}
+
+/// Called before each system call: the plan may make it fail, wait or panic.
+pub(crate) fn before(call: Call) -> io::Result<()> {
+    match Context::current().faults {
+        Some(plan) => plan.before(call),
+        None => Ok(()),
+    }
+}
+
+/// How many of `len` bytes this call may move.
+pub(crate) fn length(call: Call, len: usize) -> usize {
+    match Context::current().faults {
+        Some(plan) => plan.length(call, len),
+        None => len,
+    }
+}
+
+/// Gives `job` to the hand-stepped pool, if one is installed.
+pub(crate) fn intercept(job: Job) -> Option<Job> {
+    match job.context.stepper.clone() {
+        Some(stepper) => {
+            stepper
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_back(job);
+            None
+        }
+        None => Some(job),
+    }
+}
+
+/// What a fault does to the calls it strikes.
+#[derive(Clone, Debug)]
+enum Action {
+    Fail(i32),
+    Short(usize),
+    Panic,
+    Stall(Gate),
+}
+
+#[derive(Debug)]
+struct Rule {
+    call: Call,
+    /// How many further calls are let through first.
+    skip: usize,
+    /// How many are struck after that.
+    strikes: usize,
+    action: Action,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    rules: Mutex<Vec<Rule>>,
+    struck: Mutex<usize>,
+}
+
+impl Plan {
+    fn rules(&self) -> MutexGuard<'_, Vec<Rule>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The action that strikes this call, if one does.
+    fn strike(&self, call: Call, kind: fn(&Action) -> bool) -> Option<Action> {
+        let mut rules = self.rules();
+        for rule in rules
+            .iter_mut()
+            .filter(|rule| rule.call == call && kind(&rule.action))
+        {
+            if rule.skip > 0 {
+                rule.skip -= 1;
+            } else if rule.strikes > 0 {
+                rule.strikes = rule
+                    .strikes
+                    .saturating_sub(usize::from(rule.strikes != usize::MAX));
+                *self.struck.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                return Some(rule.action.clone());
+            }
+        }
+        None
+    }
+
+    fn before(&self, call: Call) -> io::Result<()> {
+        match self.strike(call, |action| !matches!(action, Action::Short(_))) {
+            Some(Action::Fail(code)) => Err(io::Error::from_raw_os_error(code)),
+            Some(Action::Panic) => panic!("a planned panic in {call:?}"),
+            Some(Action::Stall(gate)) => {
+                gate.wait();
+                Ok(())
+            }
+            Some(Action::Short(_)) | None => Ok(()),
+        }
+    }
+
+    fn length(&self, call: Call, len: usize) -> usize {
+        match self.strike(call, |action| matches!(action, Action::Short(_))) {
+            Some(Action::Short(most)) => len.min(most),
+            _ => len,
+        }
+    }
+}
+
+/// Faults for the operations that the present thread submits, until it is dropped.
+///
+/// A fault names a system call and strikes from its `nth` occurrence on (counted from 0, from when the fault was
+/// planned), `times` times; `usize::MAX` is for ever.
+///
+/// # Examples
+///
+/// ```
+/// use aiofiles::testing::{Call, Faults};
+///
+/// # futures_lite::future::block_on(async {
+/// let dir = tempfile::tempdir()?;
+/// let faults = Faults::install();
+/// faults.fail(Call::Write, 0, 1, 28);
+///
+/// let error = aiofiles::write(dir.path().join("a.txt"), "hello").await.unwrap_err();
+/// assert_eq!(aiofiles::raw_os_error(&error), Some(28));
+/// assert_eq!(faults.struck(), 1);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Faults {
+    plan: Arc<Plan>,
+    former: Option<Arc<Plan>>,
+    /// Belongs to the thread that installed it.
+    thread: PhantomData<*const ()>,
+}
+
+impl Faults {
+    /// Begins an empty plan for this thread.
+    pub fn install() -> Faults {
+        let plan = Arc::<Plan>::default();
+        let former = CURRENT.with(|current| current.borrow_mut().faults.replace(plan.clone()));
+        Faults {
+            plan,
+            former,
+            thread: PhantomData,
+        }
+    }
+
+    /// Makes calls fail with an OS error code.
+    pub fn fail(&self, call: Call, nth: usize, times: usize, code: i32) {
+        self.plan(call, nth, times, Action::Fail(code));
+    }
+
+    /// Makes calls move at most `most` bytes.
+    pub fn short(&self, call: Call, nth: usize, times: usize, most: usize) {
+        self.plan(call, nth, times, Action::Short(most));
+    }
+
+    /// Makes calls panic on the pool thread.
+    pub fn panic(&self, call: Call, nth: usize, times: usize) {
+        self.plan(call, nth, times, Action::Panic);
+    }
+
+    /// Makes calls wait on their pool thread until the gate is opened.
+    pub fn stall(&self, call: Call, nth: usize, times: usize) -> Gate {
+        let gate = Gate::default();
+        self.plan(call, nth, times, Action::Stall(gate.clone()));
+        gate
+    }
+
+    /// Forgets what was planned.
+    pub fn clear(&self) {
+        self.plan.rules().clear();
+    }
+
+    /// How many calls were struck so far.
+    pub fn struck(&self) -> usize {
+        *self
+            .plan
+            .struck
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn plan(&self, call: Call, skip: usize, strikes: usize, action: Action) {
+        self.plan.rules().push(Rule {
+            call,
+            skip,
+            strikes,
+            action,
+        });
+    }
+}
+
+impl Drop for Faults {
+    fn drop(&mut self) {
+        let former = self.former.take();
+        let _ = CURRENT.try_with(|current| current.borrow_mut().faults = former);
+    }
+}
+
+/// Holds stalled calls back until it is opened, or the last handle to it that a test holds is dropped.
+#[derive(Clone, Debug, Default)]
+pub struct Gate {
+    inner: Arc<(Mutex<GateState>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    open: bool,
+    waiting: usize,
+}
+
+impl Gate {
+    /// Lets every stalled call go on, now and later.
+    pub fn open(&self) {
+        self.inner
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .open = true;
+        self.inner.1.notify_all();
+    }
+
+    /// How many calls wait at the gate now.
+    pub fn waiting(&self) -> usize {
+        self.inner
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .waiting
+    }
+
+    fn wait(&self) {
+        let mut state = self.inner.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waiting += 1;
+        while !state.open {
+            state = self
+                .inner
+                .1
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.waiting -= 1;
+    }
+}
+
+/// The hand-stepped pool: jobs that the present thread submits wait here until they are run one by one.
+///
+/// With it a test cuts an operation before, during and after its job, without sleeping. Jobs that a job submits land
+/// here too. Dropping the stepper runs what is left.
+///
+/// # Examples
+///
+/// ```
+/// use aiofiles::testing::Stepper;
+/// use futures_lite::future;
+///
+/// let stepper = Stepper::install();
+/// let mut read = Box::pin(aiofiles::read("Cargo.toml"));
+/// future::block_on(async {
+///     assert!(future::poll_once(&mut read).await.is_none());
+///     assert!(stepper.run_one());
+///     assert!(future::poll_once(&mut read).await.unwrap().is_ok());
+/// });
+/// ```
+#[derive(Debug)]
+pub struct Stepper {
+    jobs: Arc<Mutex<VecDeque<Job>>>,
+    former: Option<Arc<Mutex<VecDeque<Job>>>>,
+    /// Belongs to the thread that installed it.
+    thread: PhantomData<*const ()>,
+}
+
+impl Stepper {
+    /// Takes the place of the pool for this thread.
+    pub fn install() -> Stepper {
+        let jobs = Arc::new(Mutex::new(VecDeque::new()));
+        let former = CURRENT.with(|current| current.borrow_mut().stepper.replace(jobs.clone()));
+        Stepper {
+            jobs,
+            former,
+            thread: PhantomData,
+        }
+    }
+
+    /// Runs the oldest job on this thread; `false` when there is none.
+    pub fn run_one(&self) -> bool {
+        let job = self
+            .jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front();
+        let Some(job) = job else { return false };
+        let _may_block = super::pool::allow_blocking();
+        job.run();
+        true
+    }
+
+    /// Runs jobs until none is left, and says how many there were.
+    pub fn run_all(&self) -> usize {
+        std::iter::repeat_with(|| self.run_one())
+            .take_while(|ran| *ran)
+            .count()
+    }
+
+    /// How many jobs wait.
+    pub fn waiting(&self) -> usize {
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+}
+
+impl Drop for Stepper {
+    fn drop(&mut self) {
+        self.run_all();
+        let former = self.former.take();
+        let _ = CURRENT.try_with(|current| current.borrow_mut().stepper = former);
+    }
+}

@@ -1,0 +1,124 @@
+//! What a user can see of the backend: which one runs, why, and its counters.
+
+use super::{close, pool};
+use crate::stream;
+
+/// What performs the operations of this crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BackendKind {
+    /// The thread pool of the `blocking` crate.
+    Pool,
+}
+
+/// The backend and its counters at one moment; see [`backend()`].
+#[derive(Clone, Debug)]
+pub struct Backend {
+    kind: BackendKind,
+    reason: &'static str,
+    operations: u64,
+    jobs: u64,
+    queued: usize,
+    running: usize,
+    drainers: usize,
+    pending_closes: usize,
+    buffered: usize,
+}
+
+/// Tells which backend runs, why, and what it has done so far.
+///
+/// The counters belong to the whole process. They are read one after another, so they may be from slightly different
+/// moments.
+///
+/// # Examples
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// let before = aiofiles::backend();
+/// aiofiles::metadata("Cargo.toml").await?;
+/// let after = aiofiles::backend();
+///
+/// assert_eq!(after.kind(), aiofiles::BackendKind::Pool);
+/// assert!(after.operations() > before.operations());
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub fn backend() -> Backend {
+    let figures = pool::figures();
+    Backend {
+        kind: BackendKind::Pool,
+        reason: "built without another backend",
+        operations: figures.operations,
+        jobs: figures.jobs,
+        queued: figures.queued,
+        running: figures.running,
+        drainers: figures.drainers,
+        pending_closes: close::pending(),
+        buffered: stream::buffered(),
+    }
+}
+
+impl Backend {
+    /// What performs the operations.
+    pub fn kind(&self) -> BackendKind {
+        self.kind
+    }
+
+    /// Why it is this backend and no other.
+    pub fn reason(&self) -> &str {
+        self.reason
+    }
+
+    /// Operations handed to the thread pool since the process began.
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// Jobs (`blocking::unblock` calls) that were started to run them. One job runs many operations when there are many.
+    pub fn jobs(&self) -> u64 {
+        self.jobs
+    }
+
+    /// Operations that wait in the queue now.
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Operations that run now.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Jobs that take operations from the queue now.
+    pub fn drainers(&self) -> usize {
+        self.drainers
+    }
+
+    /// Dropped files whose descriptors are not closed yet.
+    pub fn pending_closes(&self) -> usize {
+        self.pending_closes
+    }
+
+    /// Bytes of memory that read-ahead and write-behind hold beyond the small buffers that every file may have.
+    pub fn buffered(&self) -> usize {
+        self.buffered
+    }
+}
+
+/// Sets how many jobs may take operations from the queue at the same time, between 1 and 64; 64 by default.
+///
+/// So many operations can be stuck in the kernel (on a dead network mount, say) before others wait. In ordinary work
+/// about as many run as there are processors. Operations that get a job of their own ([`File::sync_all`], [`copy`],
+/// [`remove_dir_all`]) do not count.
+///
+/// [`File::sync_all`]: crate::File::sync_all
+/// [`copy`]: crate::copy()
+/// [`remove_dir_all`]: crate::remove_dir_all
+///
+/// # Examples
+///
+/// ```
+/// aiofiles::set_max_concurrent_operations(16);
+/// ```
+pub fn set_max_concurrent_operations(limit: usize) {
+    pool::set_limit(limit);
+}

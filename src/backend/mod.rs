@@ -1,0 +1,91 @@
+//! The seam between what a user names and what the operating system does.
+//!
+//! An operation is a value that owns everything it touches. [`submit`] gives it to whatever performs it, today always
+//! the thread pool, and returns the future that waits for it.
+//!
+//! # Following one read
+//!
+//! 1. `file.rs`, `File::poll_read`: asks the stream behind the handle.
+//! 2. `stream/read.rs`: what was read ahead is copied out; otherwise a job that fills a buffer is given to
+//! 3. `backend/pool.rs`, [`spawn`]: the queue, and a drainer on the `blocking` pool that runs the job, which calls
+//! 4. `backend/sys/mod.rs`, [`sys::read_at`]: `pread(2)`.
+//!
+//! The rooms here never name `File` of this crate; the rooms above never name threads.
+
+mod answer;
+mod close;
+pub(crate) mod delegate;
+mod description;
+mod exit;
+#[cfg_attr(not(feature = "testing"), path = "no_fault.rs")]
+pub(crate) mod fault;
+mod info;
+mod op;
+mod place;
+mod pool;
+mod ready;
+mod slot;
+pub(crate) mod sys;
+
+pub(crate) use answer::Answer;
+pub(crate) use close::{pending as pending_closes, work_off as work_off_closes};
+pub(crate) use description::Description;
+pub(crate) use exit::progress;
+pub use info::{Backend, BackendKind, backend, set_max_concurrent_operations};
+pub(crate) use op::{Call, Manner, Op};
+pub(crate) use place::Place;
+pub(crate) use pool::{drive, somebody_waits, spawn, spawn_accepted, still_moving};
+pub(crate) use slot::InFlight;
+
+/// Starts `op`.
+pub(crate) fn submit<O: Op>(op: O) -> InFlight<O> {
+    pool::submit(op)
+}
+
+/// Runs a closure that only asks something; abandoned before it began, it is skipped.
+pub(crate) fn query<F, T>(place: Place, call: F) -> InFlight<Call<F>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    submit(Call {
+        manner: Manner::Query,
+        place,
+        call,
+    })
+}
+
+/// Runs a closure that changes something; submitted, it runs to its end.
+pub(crate) fn change<F, T>(place: Place, call: F) -> InFlight<Call<F>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    submit(Call {
+        manner: Manner::Change,
+        place,
+        call,
+    })
+}
+
+/// Runs a closure that may take long in a job of its own; submitted, it runs to its end.
+pub(crate) fn long<F, T>(place: Place, call: F) -> InFlight<Call<F>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    submit(Call {
+        manner: Manner::Long,
+        place,
+        call,
+    })
+}
+
+/// Drops something whose drop may block: here if this thread may block, otherwise on the pool.
+pub(crate) fn drop_elsewhere<T: Send + 'static>(value: T) {
+    if pool::may_block() {
+        drop(value);
+    } else {
+        pool::spawn(Place::Anywhere, move || drop(value));
+    }
+}

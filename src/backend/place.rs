@@ -1,0 +1,154 @@
+//! Where an operation does its work: the device whose slowness it shares.
+//!
+//! The dispatcher uses it to keep one dead mount or slow disk from holding every thread. A wrong answer costs fairness
+//! and nothing else, so a path is placed by the mount table and its text, without asking the file system it leads to.
+
+use std::path::{Path, PathBuf};
+
+/// The device that an operation waits for, as far as it can be told without waiting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Not known.
+    Anywhere,
+    /// The device with this number.
+    Device(u64),
+    /// Whatever this path leads to.
+    Path(PathBuf),
+}
+
+impl Place {
+    /// The place of an operation on `path`.
+    pub(crate) fn of(path: &Path) -> Place {
+        Place::Path(path.to_owned())
+    }
+
+    /// A number that is the same for operations on the same device. Zero means unknown.
+    ///
+    /// Only called on pool threads: it may read the mount table.
+    pub(super) fn key(&self) -> u64 {
+        match self {
+            Place::Anywhere => 0,
+            Place::Device(device) => *device,
+            Place::Path(path) => mounts::key(path),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod mounts {
+    use std::os::unix::ffi::OsStringExt;
+    use std::path::{Path, PathBuf};
+    use std::sync::{Mutex, PoisonError};
+    use std::time::{Duration, Instant};
+
+    /// How long a copy of the mount table is believed.
+    const FRESH: Duration = Duration::from_secs(1);
+
+    struct Table {
+        read: Option<Instant>,
+        /// Mount points with their device numbers.
+        mounts: Vec<(PathBuf, u64)>,
+    }
+
+    static TABLE: Mutex<Table> = Mutex::new(Table {
+        read: None,
+        mounts: Vec::new(),
+    });
+
+    pub(super) fn key(path: &Path) -> u64 {
+        let Ok(path) = std::path::absolute(path) else {
+            return 0;
+        };
+        let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.read.is_none_or(|read| read.elapsed() > FRESH) {
+            // procfs answers from memory, whatever state the mounts themselves are in.
+            let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+            table.mounts = text.split(|b| *b == b'\n').filter_map(parse).collect();
+            table.read = Some(Instant::now());
+        }
+        // The longest mount point that the path begins with; the last of equals covers the others.
+        let under = table
+            .mounts
+            .iter()
+            .filter(|(point, _)| path.starts_with(point));
+        under
+            .max_by_key(|(point, _)| point.as_os_str().len())
+            .map_or(0, |(_, device)| *device)
+    }
+
+    /// Reads one line: `id parent major:minor root mountpoint ...`.
+    fn parse(line: &[u8]) -> Option<(PathBuf, u64)> {
+        let mut words = line.split(|b| *b == b' ');
+        let device = std::str::from_utf8(words.nth(2)?).ok()?;
+        let point = unescape(words.nth(1)?);
+        let (major, minor) = device.split_once(':')?;
+        let device = rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?);
+        Some((PathBuf::from(std::ffi::OsString::from_vec(point)), device))
+    }
+
+    /// Undoes the octal escapes that the kernel uses for blanks in mount points.
+    fn unescape(word: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(word.len());
+        let mut rest = word;
+        while let [first, tail @ ..] = rest {
+            match rest {
+                [
+                    b'\\',
+                    a @ b'0'..=b'3',
+                    b @ b'0'..=b'7',
+                    c @ b'0'..=b'7',
+                    tail @ ..,
+                ] => {
+                    out.push(((a - b'0') << 6) | ((b - b'0') << 3) | (c - b'0'));
+                    rest = tail;
+                }
+                _ => {
+                    out.push(*first);
+                    rest = tail;
+                }
+            }
+        }
+        out
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn mount_points_are_unescaped_and_numbered() {
+            let line = br"36 35 8:2 / /mnt/a\040b\134c rw - ext4 /dev/sda2 rw";
+            assert_eq!(
+                parse(line),
+                Some((PathBuf::from(r"/mnt/a b\c"), rustix::fs::makedev(8, 2)))
+            );
+            assert_eq!(parse(b""), None);
+        }
+
+        #[test]
+        fn a_path_is_placed_on_the_device_of_its_mount() {
+            use std::os::unix::fs::MetadataExt;
+            let proc = std::fs::metadata("/proc/self").map(|m| m.dev());
+            assert_eq!(key(Path::new("/proc/self/status")), proc.unwrap_or(0));
+            assert_ne!(key(Path::new("/proc/self")), key(Path::new("/nowhere")));
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod mounts {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    use std::path::Path;
+
+    /// Without a mount table, the first three components tell one mount from another well enough.
+    pub(super) fn key(path: &Path) -> u64 {
+        let Ok(path) = std::path::absolute(path) else {
+            return 0;
+        };
+        let mut hasher = DefaultHasher::new();
+        for component in path.components().take(3) {
+            component.hash(&mut hasher);
+        }
+        hasher.finish() | 1
+    }
+}

@@ -1,0 +1,561 @@
+//! The dispatcher: a queue of operations, drained by a few jobs on the `blocking` pool.
+//!
+//! This is the only file that names the `blocking` crate. Every operation runs inside `blocking::unblock`, but not in a
+//! job of its own: a *drainer* takes one operation after another from the queue and leaves when the queue is empty. So
+//! one wake-up serves many operations, and the pool stays as small as the work is.
+//!
+//! * A drainer is started when there is none, and another when work piles up, up to the number of processors.
+//! * When every drainer has sat in one system call for longer than [`STUCK`] and work is queued, one more starts, up to
+//!   [`DRAINERS`]. A timer of the reactor watches for that, and only while work is queued.
+//! * Operations of one device never hold more than [`PER_DEVICE`] drainers; the rest of them is set aside.
+//! * Operations that are long by nature get a job of their own ([`Manner::Long`]).
+//! * No job waits for another job.
+//!
+//! [`Manner::Long`]: super::op::Manner::Long
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use super::fault;
+use super::op::{Manner, Op};
+use super::place::Place;
+use super::slot::{InFlight, Slot};
+
+/// How many drainers there may be at most, unless the program sets another bound.
+const DRAINERS: usize = 64;
+
+/// How many drainers the operations of one device may hold.
+const PER_DEVICE: usize = DRAINERS / 2;
+
+/// From this many drainers on, something is slow, and it is worth the trouble to find out what.
+const CROWDED: usize = 5;
+
+/// How long a drainer may sit in one system call before another takes over the queue.
+const STUCK: Duration = Duration::from_millis(2);
+
+/// How many operations must wait for each drainer before a further one is worth its wake-up.
+const WORTH_A_THREAD: usize = 3;
+
+/// Something that a pool thread can run.
+pub(crate) trait Task: Send + Sync {
+    /// Does the work. Must not unwind.
+    fn run(self: Arc<Self>);
+
+    /// Where the work is done.
+    fn place(&self) -> Place {
+        Place::Anywhere
+    }
+}
+
+/// A task in the queue.
+pub(crate) struct Job {
+    task: Arc<dyn Task>,
+    /// Bytes accepted from a user depend on it, so it runs even when the process exits.
+    must_run: bool,
+    /// What it inherits from the code that submitted it: its fault plan.
+    pub(super) context: fault::Context,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("must_run", &self.must_run)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Job {
+    fn new(task: Arc<dyn Task>, must_run: bool) -> Job {
+        Job {
+            task,
+            must_run,
+            context: fault::Context::current(),
+        }
+    }
+
+    /// Runs the task on this thread.
+    pub(crate) fn run(self) {
+        let _entered = self.context.enter();
+        // Tasks catch their own panics; this one catches those of wakers, so that a drainer outlives them.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| self.task.run()));
+    }
+}
+
+/// The queue and the drainers.
+struct Dispatch {
+    queue: VecDeque<Job>,
+    /// Work set aside because its device holds its share of drainers, by device.
+    aside: BTreeMap<u64, VecDeque<Job>>,
+    /// How many drainers hold which device.
+    holding: BTreeMap<u64, usize>,
+    /// One bit for every drainer that was started and has not left.
+    drainers: u64,
+    /// Drainers that the pool has not begun to run.
+    starting: usize,
+    /// Bound on the number of drainers.
+    limit: usize,
+    /// The timer that looks for stuck drainers is set.
+    watched: bool,
+    /// Operations and jobs ever started.
+    operations: u64,
+    jobs: u64,
+}
+
+static DISPATCH: Mutex<Dispatch> = Mutex::new(Dispatch {
+    queue: VecDeque::new(),
+    aside: BTreeMap::new(),
+    holding: BTreeMap::new(),
+    drainers: 0,
+    starting: 0,
+    limit: DRAINERS,
+    watched: false,
+    operations: 0,
+    jobs: 0,
+});
+
+/// How many processors there are. Asked by the first drainer, because asking may read files; one until then.
+static PROCESSORS: AtomicUsize = AtomicUsize::new(1);
+
+/// How many jobs wait in the queue; a copy that long jobs look at without the lock.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// Operations that run now.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// When each drainer's present system call began, in nanoseconds since [`epoch`]; zero when it is in none.
+static SINCE: [AtomicU64; DRAINERS] = [const { AtomicU64::new(0) }; DRAINERS];
+
+thread_local! {
+    /// The drainer that this thread is.
+    static DRAINER: Cell<Option<usize>> = const { Cell::new(None) };
+    /// This thread belongs to the pool, so it may block.
+    static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
+}
+
+fn lock() -> MutexGuard<'static, Dispatch> {
+    DISPATCH.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn nanos() -> u64 {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    // Never zero: zero means "in no system call".
+    EPOCH.get_or_init(Instant::now).elapsed().as_nanos() as u64 | 1
+}
+
+/// Starts `op` on the pool.
+pub(crate) fn submit<O: Op>(op: O) -> InFlight<O> {
+    let manner = op.manner();
+    let (slot, in_flight) = Slot::new(op);
+    let job = Job::new(slot, false);
+    match manner {
+        Manner::Query | Manner::Change => enqueue(job),
+        Manner::Long => start_alone(job),
+    }
+    in_flight
+}
+
+/// Runs `work` on the pool; nobody waits for it, and nothing cancels it.
+pub(crate) fn spawn(place: Place, work: impl FnOnce() + Send + 'static) {
+    enqueue(Job::new(Closure::new(place, work), false));
+}
+
+/// Runs `work`, on which accepted bytes depend: the exit of the process waits for it.
+pub(crate) fn spawn_accepted(place: Place, work: impl FnOnce() + Send + 'static) {
+    super::exit::accepted();
+    let work = move || {
+        super::exit::begin();
+        // The count must go down whatever happens, or the process would wait for nothing.
+        let result = panic::catch_unwind(AssertUnwindSafe(work));
+        super::exit::end();
+        if let Err(panic) = result {
+            panic::resume_unwind(panic);
+        }
+    };
+    enqueue(Job::new(Closure::new(place, work), true));
+}
+
+/// Drives `future` to its end, one poll a job; nobody waits for it, and nothing cancels it.
+pub(crate) fn drive(future: impl Future<Output = ()> + Send + 'static) {
+    let driven = Arc::new(Driven {
+        future: Mutex::new(Some(Box::pin(future))),
+        queued: AtomicBool::new(false),
+        context: fault::Context::current(),
+    });
+    driven.wake();
+}
+
+/// Whether somebody waits in the queue: a long job that loops should then step aside.
+pub(crate) fn somebody_waits() -> bool {
+    WAITING.load(Ordering::Relaxed) > 0
+}
+
+/// Tells the watch that the running job has begun another system call.
+pub(crate) fn still_moving() {
+    if let Some(index) = DRAINER.get() {
+        SINCE[index].store(nanos(), Ordering::Relaxed);
+    }
+}
+
+/// Whether this thread may block, because it runs a job of the pool.
+pub(crate) fn may_block() -> bool {
+    MAY_BLOCK.get()
+}
+
+/// Marks this thread as one that may block until the guard goes.
+pub(crate) fn allow_blocking() -> impl Drop {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            MAY_BLOCK.set(self.0);
+        }
+    }
+    Restore(MAY_BLOCK.replace(true))
+}
+
+/// Figures for [`backend()`](crate::backend()).
+pub(super) struct Figures {
+    pub(super) operations: u64,
+    pub(super) jobs: u64,
+    pub(super) queued: usize,
+    pub(super) running: usize,
+    pub(super) drainers: usize,
+}
+
+pub(super) fn figures() -> Figures {
+    let dispatch = lock();
+    Figures {
+        operations: dispatch.operations,
+        jobs: dispatch.jobs,
+        queued: dispatch.queue.len() + dispatch.aside.values().map(VecDeque::len).sum::<usize>(),
+        running: RUNNING.load(Ordering::Relaxed),
+        drainers: dispatch.drainers.count_ones() as usize,
+    }
+}
+
+/// Sets the bound on drainers, between 1 and [`DRAINERS`].
+pub(super) fn set_limit(limit: usize) {
+    lock().limit = limit.clamp(1, DRAINERS);
+}
+
+/// Takes the jobs that must run out of the queue, for a thread that ends the process. `None` when the queue cannot be
+/// had within `patience`.
+pub(super) fn take_accepted(patience: Duration) -> Option<Vec<Job>> {
+    let begin = Instant::now();
+    let mut dispatch = loop {
+        match DISPATCH.try_lock() {
+            Ok(dispatch) => break dispatch,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
+            Err(std::sync::TryLockError::WouldBlock) if begin.elapsed() > patience => return None,
+            Err(std::sync::TryLockError::WouldBlock) => std::thread::yield_now(),
+        }
+    };
+    let mut taken = Vec::new();
+    let dispatch = &mut *dispatch;
+    for queue in std::iter::once(&mut dispatch.queue).chain(dispatch.aside.values_mut()) {
+        for job in std::mem::take(queue) {
+            if job.must_run {
+                taken.push(job)
+            } else {
+                queue.push_back(job)
+            }
+        }
+    }
+    Some(taken)
+}
+
+/// Puts a job into the queue and sees to it that somebody comes for it.
+fn enqueue(job: Job) {
+    let Some(job) = fault::intercept(job) else {
+        return;
+    };
+    let mut dispatch = lock();
+    dispatch.operations += 1;
+    dispatch.queue.push_back(job);
+    WAITING.store(dispatch.queue.len(), Ordering::Relaxed);
+
+    let drainers = dispatch.drainers.count_ones() as usize;
+    let worth_it = drainers < PROCESSORS.load(Ordering::Relaxed)
+        && dispatch.starting == 0
+        && dispatch.queue.len() > drainers * WORTH_A_THREAD;
+    let start = if drainers == 0 || worth_it {
+        dispatch.begin_drainer()
+    } else {
+        None
+    };
+    let watch = start.is_none() && !std::mem::replace(&mut dispatch.watched, true);
+    drop(dispatch);
+
+    if let Some(index) = start {
+        start_drainer(index);
+    }
+    if watch {
+        Watch::set();
+    }
+}
+
+/// Runs a job that may take long outside the queue.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the file that hands work to the pool"
+)]
+fn start_alone(job: Job) {
+    let Some(job) = fault::intercept(job) else {
+        return;
+    };
+    {
+        let mut dispatch = lock();
+        dispatch.operations += 1;
+        dispatch.jobs += 1;
+    }
+    blocking::unblock(move || {
+        let _may_block = allow_blocking();
+        run(job);
+    })
+    .detach();
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the file that hands work to the pool"
+)]
+fn start_drainer(index: usize) {
+    blocking::unblock(move || drain(index)).detach();
+}
+
+fn run(job: Job) {
+    RUNNING.fetch_add(1, Ordering::Relaxed);
+    job.run();
+    RUNNING.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Takes one job after another until the queue is empty.
+fn drain(index: usize) {
+    let _may_block = allow_blocking();
+    DRAINER.set(Some(index));
+    if PROCESSORS.load(Ordering::Relaxed) == 1 {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        PROCESSORS.store(processors, Ordering::Relaxed);
+    }
+    lock().starting -= 1;
+    let mut holds = 0;
+    loop {
+        // Give back the device of the last job, and take the next job or leave.
+        let (job, crowded) = {
+            let mut dispatch = lock();
+            dispatch.release(std::mem::take(&mut holds));
+            let job = dispatch.queue.pop_front();
+            WAITING.store(dispatch.queue.len(), Ordering::Relaxed);
+            match job {
+                // While few drainers run, nothing is stuck, and nobody needs to know where the work is done.
+                Some(job) => (job, dispatch.drainers.count_ones() as usize >= CROWDED),
+                None => {
+                    dispatch.drainers &= !(1 << index);
+                    break;
+                }
+            }
+        };
+        // Where many are stuck, a device that holds its share must wait with the rest of its work.
+        let job = if crowded {
+            holds = job.task.place().key();
+            match lock().admit(job, holds) {
+                Some(job) => job,
+                None => {
+                    holds = 0;
+                    continue;
+                }
+            }
+        } else {
+            job
+        };
+        SINCE[index].store(nanos(), Ordering::Relaxed);
+        run(job);
+        SINCE[index].store(0, Ordering::Relaxed);
+    }
+    DRAINER.set(None);
+}
+
+impl Dispatch {
+    /// Reserves the number of a new drainer, if there may be one.
+    fn begin_drainer(&mut self) -> Option<usize> {
+        let running = self.drainers.count_ones() as usize;
+        if running >= self.limit {
+            return None;
+        }
+        let index = (!self.drainers).trailing_zeros() as usize;
+        self.drainers |= 1 << index;
+        self.starting += 1;
+        self.jobs += 1;
+        Some(index)
+    }
+
+    /// Lets `job` begin on `device` (zero: unknown), or sets it aside.
+    fn admit(&mut self, job: Job, device: u64) -> Option<Job> {
+        if device == 0 {
+            return Some(job);
+        }
+        let holders = self.holding.entry(device).or_insert(0);
+        if *holders < PER_DEVICE.min(self.limit.div_ceil(2)) {
+            *holders += 1;
+            return Some(job);
+        }
+        self.aside.entry(device).or_default().push_back(job);
+        None
+    }
+
+    /// Takes note that a drainer no longer holds `device`, and brings back what was set aside for it.
+    fn release(&mut self, device: u64) {
+        if device == 0 {
+            return;
+        }
+        if let Some(holders) = self.holding.get_mut(&device) {
+            *holders -= 1;
+            if *holders == 0 {
+                self.holding.remove(&device);
+            }
+        }
+        if let Some(waiting) = self.aside.get_mut(&device) {
+            if let Some(job) = waiting.pop_front() {
+                self.queue.push_front(job);
+            }
+            if waiting.is_empty() {
+                self.aside.remove(&device);
+            }
+        }
+    }
+
+    /// Whether every drainer has sat in one system call for too long.
+    fn stuck(&self) -> bool {
+        let now = nanos();
+        self.starting == 0
+            && (0..DRAINERS)
+                .filter(|index| self.drainers & (1 << index) != 0)
+                .all(|index| {
+                    let since = SINCE[index].load(Ordering::Relaxed);
+                    since != 0 && now.saturating_sub(since) > STUCK.as_nanos() as u64
+                })
+    }
+}
+
+/// Looks after [`STUCK`] whether the queue still moves. Set only while work is queued.
+struct Watch;
+
+impl Watch {
+    fn set() {
+        static TIMER: Mutex<Option<async_io::Timer>> = Mutex::new(None);
+        static WAKER: OnceLock<Waker> = OnceLock::new();
+        let waker = WAKER.get_or_init(|| Waker::from(Arc::new(Watch)));
+        let mut timer = async_io::Timer::after(STUCK);
+        // The timer has just been set; were it due already, looking at once would be right too.
+        let due = Pin::new(&mut timer)
+            .poll(&mut Context::from_waker(waker))
+            .is_ready();
+        *TIMER.lock().unwrap_or_else(PoisonError::into_inner) = Some(timer);
+        if due {
+            Watch::look();
+        }
+    }
+
+    fn look() {
+        let mut dispatch = lock();
+        if dispatch.queue.is_empty() {
+            dispatch.watched = false;
+            return;
+        }
+        let start = if dispatch.stuck() {
+            dispatch.begin_drainer()
+        } else {
+            None
+        };
+        drop(dispatch);
+        if let Some(index) = start {
+            start_drainer(index);
+        }
+        Watch::set();
+    }
+}
+
+impl Wake for Watch {
+    fn wake(self: Arc<Self>) {
+        Watch::look();
+    }
+}
+
+/// A closure as a task.
+struct Closure<F> {
+    work: Mutex<Option<F>>,
+    place: Place,
+}
+
+impl<F: FnOnce() + Send> Closure<F> {
+    fn new(place: Place, work: F) -> Arc<Closure<F>> {
+        Arc::new(Closure {
+            work: Mutex::new(Some(work)),
+            place,
+        })
+    }
+}
+
+impl<F: FnOnce() + Send> Task for Closure<F> {
+    fn run(self: Arc<Self>) {
+        let work = self
+            .work
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(work) = work {
+            work();
+        }
+    }
+
+    fn place(&self) -> Place {
+        self.place.clone()
+    }
+}
+
+/// A future that lives on the pool: every wake-up queues one poll.
+struct Driven {
+    future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    queued: AtomicBool,
+    context: fault::Context,
+}
+
+impl Wake for Driven {
+    fn wake(self: Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            let context = self.context.clone();
+            enqueue(Job {
+                task: self,
+                must_run: false,
+                context,
+            });
+        }
+    }
+}
+
+impl Task for Driven {
+    fn run(self: Arc<Self>) {
+        self.queued.store(false, Ordering::Release);
+        let waker = Waker::from(self.clone());
+        let mut future = self.future.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = future.as_mut() else {
+            return;
+        };
+        let poll = || {
+            running
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_ready()
+        };
+        if panic::catch_unwind(AssertUnwindSafe(poll)).unwrap_or(true) {
+            *future = None;
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! One operation on its way: the slot that owns it, and the future that waits for it.
+//!
+//! The slot owns the operation, the operation owns the memory and the descriptor, and only its completion frees the
+//! slot. Dropping the future gives up the result and nothing else.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+use super::op::{Manner, Op};
+use super::place::Place;
+use super::pool::Task;
+
+/// Where an operation is.
+enum Stage<O: Op> {
+    /// Nobody has begun it; the slot holds it.
+    Queued(O),
+    /// A pool thread performs it and holds it.
+    Running,
+    /// It ended, or panicked; the slot holds what came of it.
+    Done(thread::Result<O::Output>),
+    /// The result was handed over, or nobody wanted it.
+    Taken,
+}
+
+struct State<O: Op> {
+    stage: Stage<O>,
+    /// Whom to wake when it is done.
+    waker: Option<Waker>,
+    /// The future was dropped.
+    abandoned: bool,
+}
+
+/// Owns one operation from its submission to the hand-over of its result.
+pub(crate) struct Slot<O: Op> {
+    state: Mutex<State<O>>,
+}
+
+impl<O: Op> Slot<O> {
+    /// Puts `op` into a new slot and gives the future that waits for it.
+    pub(super) fn new(op: O) -> (Arc<Slot<O>>, InFlight<O>) {
+        let slot = Arc::new(Slot {
+            state: Mutex::new(State {
+                stage: Stage::Queued(op),
+                waker: None,
+                abandoned: false,
+            }),
+        });
+        (slot.clone(), InFlight { slot })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<O>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<O: Op> Task for Slot<O> {
+    fn run(self: Arc<Self>) {
+        // Take the operation out, unless it only asks something that nobody wants to know any more.
+        let op = {
+            let mut state = self.lock();
+            match std::mem::replace(&mut state.stage, Stage::Running) {
+                Stage::Queued(op) if !(state.abandoned && op.manner() == Manner::Query) => op,
+                unwanted => {
+                    state.stage = Stage::Taken;
+                    drop(state);
+                    drop(unwanted);
+                    return;
+                }
+            }
+        };
+
+        // Perform it. A panic is a result like another: it belongs to whoever waits.
+        let result = panic::catch_unwind(AssertUnwindSafe(|| op.run()));
+
+        // Hand the result over, or drop it here, where dropping may block.
+        let (waker, unwanted) = {
+            let mut state = self.lock();
+            if state.abandoned {
+                state.stage = Stage::Taken;
+                (None, Some(result))
+            } else {
+                state.stage = Stage::Done(result);
+                (state.waker.take(), None)
+            }
+        };
+        drop(unwanted);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn place(&self) -> Place {
+        match &self.lock().stage {
+            Stage::Queued(op) => op.place(),
+            _ => Place::Anywhere,
+        }
+    }
+}
+
+/// A submitted operation. Yields its output; dropping it abandons the result, never the memory.
+#[must_use = "a submitted operation runs anyway, but its result is lost"]
+pub(crate) struct InFlight<O: Op> {
+    slot: Arc<Slot<O>>,
+}
+
+impl<O: Op> Future for InFlight<O> {
+    type Output = O::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
+        let mut state = self.slot.lock();
+        match std::mem::replace(&mut state.stage, Stage::Taken) {
+            Stage::Done(Ok(output)) => Poll::Ready(output),
+            Stage::Done(Err(panic)) => {
+                drop(state);
+                panic::resume_unwind(panic)
+            }
+            Stage::Taken => unreachable!("an operation was polled after it was done"),
+            waiting => {
+                state.stage = waiting;
+                match &mut state.waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<O: Op> Drop for InFlight<O> {
+    fn drop(&mut self) {
+        let mut state = self.slot.lock();
+        state.abandoned = true;
+        let waker = state.waker.take();
+        // A result that nobody took is dropped outside the lock: its own drop may submit an operation.
+        let unwanted = match &state.stage {
+            Stage::Done(_) => Some(std::mem::replace(&mut state.stage, Stage::Taken)),
+            _ => None,
+        };
+        drop(state);
+        drop(waker);
+        drop(unwanted);
+    }
+}
+
+impl<O: Op> fmt::Debug for InFlight<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InFlight").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,289 @@
+//! The system calls, each at one place: every result that the kernel gives this crate passes [`call`].
+//!
+//! What differs between systems stands in the files beside this one, which all offer the same functions.
+
+use std::fs::{self, File, FileTimes, Metadata, Permissions};
+use std::io;
+use std::path::Path;
+
+use super::fault;
+
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod platform;
+
+pub(crate) use platform::*;
+
+/// A kind of system call, as the fault seam names it.
+#[cfg_attr(
+    not(feature = "testing"),
+    expect(unreachable_pub, reason = "public with the fault seam")
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Call {
+    /// open(2)
+    Open,
+    /// fstat(2), stat(2), lstat(2), fstatfs(2) and fcntl(2): whatever only asks.
+    Metadata,
+    /// read(2), pread(2)
+    Read,
+    /// write(2), pwrite(2)
+    Write,
+    /// lseek(2)
+    Seek,
+    /// ftruncate(2)
+    SetLen,
+    /// fsync(2)
+    SyncAll,
+    /// fdatasync(2)
+    SyncData,
+    /// close(2)
+    Close,
+    /// fchmod(2), chmod(2), chown(2)
+    SetPermissions,
+    /// futimens(2)
+    SetTimes,
+    /// flock(2) to lock
+    Lock,
+    /// flock(2) to unlock
+    Unlock,
+    /// getdents(2)
+    ReadDir,
+    /// link(2), symlink(2)
+    Link,
+    /// rename(2)
+    Rename,
+    /// unlink(2)
+    RemoveFile,
+    /// rmdir(2)
+    RemoveDir,
+    /// Removal of a whole tree.
+    RemoveDirAll,
+    /// mkdir(2)
+    CreateDir,
+    /// copy_file_range(2) and what stands in for it.
+    Copy,
+}
+
+/// Makes one system call: the only way in which this crate asks the kernel for anything about files.
+///
+/// An interrupted call is made again, so `Interrupted` is never seen outside.
+pub(crate) fn call<T>(what: Call, mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match fault::before(what).and_then(|()| call()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// What a file was opened for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Access {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) append: bool,
+}
+
+/// The most that one call moves, on any system: Linux's own bound, which is also below 2^31.
+pub(crate) const MOST: usize = 0x7fff_f000;
+
+/// The largest offset that a file can have.
+pub(crate) const LARGEST_OFFSET: u64 = i64::MAX as u64;
+
+/// Bounds the length of one read or write.
+pub(crate) fn clamp(what: Call, len: usize) -> usize {
+    fault::length(what, len.min(MOST))
+}
+
+pub(crate) fn write_at(file: &File, buf: &[u8], offset: u64) -> io::Result<usize> {
+    call(Call::Write, || {
+        platform::pwrite(file, &buf[..clamp(Call::Write, buf.len())], offset)
+    })
+}
+
+/// Writes where the kernel's own position, or append mode, says.
+pub(crate) fn write(mut file: &File, buf: &[u8]) -> io::Result<usize> {
+    call(Call::Write, || {
+        io::Write::write(&mut file, &buf[..clamp(Call::Write, buf.len())])
+    })
+}
+
+/// Appends up to `len` bytes at `offset` to `buf`, without initialising memory first. Zero means end of file.
+pub(crate) fn read_at(
+    file: &File,
+    buf: &mut Vec<u8>,
+    len: usize,
+    offset: u64,
+) -> io::Result<usize> {
+    call(Call::Read, || {
+        platform::pread(file, buf, clamp(Call::Read, len), offset)
+    })
+}
+
+/// The same from the kernel's own position.
+pub(crate) fn read(file: &File, buf: &mut Vec<u8>, len: usize) -> io::Result<usize> {
+    call(Call::Read, || {
+        platform::plain_read(file, buf, clamp(Call::Read, len))
+    })
+}
+
+pub(crate) fn seek(mut file: &File, to: io::SeekFrom) -> io::Result<u64> {
+    call(Call::Seek, || io::Seek::seek(&mut file, to))
+}
+
+pub(crate) fn file_metadata(file: &File) -> io::Result<Metadata> {
+    call(Call::Metadata, || file.metadata())
+}
+
+pub(crate) fn metadata(path: &Path) -> io::Result<Metadata> {
+    call(Call::Metadata, || fs::metadata(path))
+}
+
+pub(crate) fn symlink_metadata(path: &Path) -> io::Result<Metadata> {
+    call(Call::Metadata, || fs::symlink_metadata(path))
+}
+
+pub(crate) fn try_exists(path: &Path) -> io::Result<bool> {
+    call(Call::Metadata, || fs::exists(path))
+}
+
+pub(crate) fn sync_all(file: &File) -> io::Result<()> {
+    call(Call::SyncAll, || file.sync_all())
+}
+
+pub(crate) fn sync_data(file: &File) -> io::Result<()> {
+    call(Call::SyncData, || file.sync_data())
+}
+
+pub(crate) fn set_len(file: &File, len: u64) -> io::Result<()> {
+    call(Call::SetLen, || file.set_len(len))
+}
+
+pub(crate) fn set_file_permissions(file: &File, permissions: &Permissions) -> io::Result<()> {
+    call(Call::SetPermissions, || {
+        file.set_permissions(permissions.clone())
+    })
+}
+
+pub(crate) fn set_times(file: &File, times: FileTimes) -> io::Result<()> {
+    call(Call::SetTimes, || file.set_times(times))
+}
+
+pub(crate) fn unlock(file: &File) -> io::Result<()> {
+    call(Call::Unlock, || file.unlock())
+}
+
+/// Tries to lock; `false` when somebody else holds the lock.
+pub(crate) fn try_lock(file: &File, shared: bool) -> io::Result<bool> {
+    call(Call::Lock, || {
+        let result = if shared {
+            file.try_lock_shared()
+        } else {
+            file.try_lock()
+        };
+        match result {
+            Ok(()) => Ok(true),
+            Err(fs::TryLockError::WouldBlock) => Ok(false),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    })
+}
+
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    call(Call::Rename, || fs::rename(from, to))
+}
+
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
+    call(Call::RemoveFile, || fs::remove_file(path))
+}
+
+pub(crate) fn remove_dir(path: &Path) -> io::Result<()> {
+    call(Call::RemoveDir, || fs::remove_dir(path))
+}
+
+pub(crate) fn remove_dir_all(path: &Path) -> io::Result<()> {
+    call(Call::RemoveDirAll, || fs::remove_dir_all(path))
+}
+
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
+    call(Call::CreateDir, || fs::create_dir(path))
+}
+
+pub(crate) fn create_dir_all(path: &Path) -> io::Result<()> {
+    call(Call::CreateDir, || fs::create_dir_all(path))
+}
+
+pub(crate) fn read_dir(path: &Path) -> io::Result<fs::ReadDir> {
+    call(Call::ReadDir, || fs::read_dir(path))
+}
+
+/// The next entry of a directory.
+pub(crate) fn next_entry(dir: &mut fs::ReadDir) -> Option<io::Result<fs::DirEntry>> {
+    // The end is no error, so it passes as a success without an entry.
+    call(Call::ReadDir, || dir.next().transpose()).transpose()
+}
+
+pub(crate) fn entry_type(entry: &fs::DirEntry) -> io::Result<fs::FileType> {
+    call(Call::Metadata, || entry.file_type())
+}
+
+pub(crate) fn entry_metadata(entry: &fs::DirEntry) -> io::Result<Metadata> {
+    call(Call::Metadata, || entry.metadata())
+}
+
+/// Copies a whole file as std does, without waiting for a FIFO.
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<u64> {
+    // std opens the source before it looks what it is, and would wait for the writer of a FIFO.
+    if !metadata(from)?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the source path is neither a regular file nor a symlink to a regular file",
+        ));
+    }
+    call(Call::Copy, || fs::copy(from, to))
+}
+
+/// Copies up to `len` bytes from one position to another; 0 at the end of the source.
+pub(crate) fn copy_range(
+    from: &File,
+    read_at: u64,
+    to: &File,
+    write_at: u64,
+    len: u64,
+) -> io::Result<u64> {
+    let mut copied = 0;
+    while copied < len {
+        let most = clamp(Call::Copy, usize::try_from(len - copied).unwrap_or(MOST));
+        let (read_at, write_at) = (read_at + copied, write_at + copied);
+        let kernel = call(Call::Copy, || {
+            platform::kernel_copy(from, read_at, to, write_at, most)
+        });
+        let n = match kernel? {
+            Some(n) if n > 0 => n as u64,
+            // The kernel refuses, or says 0, which it also does for files that it makes up at each call.
+            _ => plain_copy(from, read_at, to, write_at, most)?,
+        };
+        if n == 0 {
+            break;
+        }
+        copied += n;
+    }
+    Ok(copied)
+}
+
+/// Copies one buffer by reading and writing.
+fn plain_copy(from: &File, at: u64, to: &File, write_at: u64, most: usize) -> io::Result<u64> {
+    let len = most.min(256 * 1024);
+    let mut buf = Vec::with_capacity(len);
+    let n = self::read_at(from, &mut buf, len, at)?;
+    let mut written = 0;
+    while written < n {
+        match self::write_at(to, &buf[written..], write_at + written as u64)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            more => written += more,
+        }
+    }
+    Ok(n as u64)
+}

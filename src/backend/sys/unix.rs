@@ -1,0 +1,468 @@
+//! System calls as Unix has them.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::path::Path;
+
+use rustix::buffer::spare_capacity;
+use rustix::fs::OFlags;
+
+use super::{Access, Call, call};
+
+/// What the crate must know about an open file to treat it right.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) kind: Kind,
+    /// It is a FIFO.
+    pub(crate) fifo: bool,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) append: bool,
+    /// O_NONBLOCK is set on the description.
+    pub(crate) nonblocking: bool,
+    /// Device and inode.
+    pub(crate) identity: (u64, u64),
+    /// The kernel's position when the facts were found.
+    pub(crate) position: u64,
+}
+
+/// How a file wants to be read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A regular file on a real file system, or a block device: read ahead of and written behind.
+    Regular,
+    /// It has positions, but each call must reach it as it was made: procfs, sysfs, /dev/zero, a directory.
+    Positional,
+    /// It has no position and never blocks for long: a character device that cannot be polled.
+    Plain,
+    /// It has no position and may block for ever: a pipe, a terminal, a socket.
+    Stream,
+}
+
+/// Finds the facts about `file`.
+pub(crate) fn probe(file: &File) -> io::Result<Facts> {
+    let metadata = super::file_metadata(file)?;
+    let flags = call(Call::Metadata, || Ok(rustix::fs::fcntl_getfl(file)?))?;
+    let mode = flags & OFlags::RWMODE;
+    let file_type = metadata.file_type();
+    // An O_PATH descriptor cannot be read, written or sought.
+    let position = call(Call::Seek, || Ok(rustix::fs::tell(file)?)).ok();
+
+    let kind = if file_type.is_file() {
+        if on_real_file_system(file, metadata.dev()) {
+            Kind::Regular
+        } else {
+            Kind::Positional
+        }
+    } else if file_type.is_block_device() {
+        Kind::Regular
+    } else if file_type.is_fifo() || file_type.is_socket() || is_terminal(file) {
+        Kind::Stream
+    } else if position.is_some() {
+        Kind::Positional
+    } else {
+        // Whether it can be polled is found out by registering it.
+        Kind::Stream
+    };
+    // A pseudo file may have no position after all.
+    let kind = if kind == Kind::Positional && position.is_none() {
+        Kind::Plain
+    } else {
+        kind
+    };
+
+    Ok(Facts {
+        kind,
+        fifo: file_type.is_fifo(),
+        readable: mode != OFlags::WRONLY,
+        writable: mode != OFlags::RDONLY,
+        append: flags.contains(OFlags::APPEND),
+        nonblocking: flags.contains(OFlags::NONBLOCK),
+        identity: (metadata.dev(), metadata.ino()),
+        position: position.unwrap_or(0),
+    })
+}
+
+/// The same for a file that was just opened by [`open`], with fewer questions, because most is known.
+pub(crate) fn probe_opened(file: &File, access: Access, custom_flags: i32) -> io::Result<Facts> {
+    let metadata = super::file_metadata(file)?;
+    let is_file = metadata.file_type().is_file();
+    if !is_file {
+        let facts = probe(file)?;
+        // What never blocks for long is treated as std would have opened it.
+        if facts.kind == Kind::Stream || has_nonblocking(custom_flags) {
+            return Ok(facts);
+        }
+        set_nonblocking(file, false)?;
+        return Ok(Facts {
+            nonblocking: false,
+            ..facts
+        });
+    }
+    if !has_nonblocking(custom_flags) {
+        let mut flags = OFlags::from_bits_retain(custom_flags as u32);
+        flags.set(
+            OFlags::APPEND,
+            access.append || flags.contains(OFlags::APPEND),
+        );
+        call(Call::Metadata, || Ok(rustix::fs::fcntl_setfl(file, flags)?))?;
+    }
+    Ok(Facts {
+        kind: if on_real_file_system(file, metadata.dev()) {
+            Kind::Regular
+        } else {
+            Kind::Positional
+        },
+        fifo: false,
+        readable: access.read,
+        writable: access.write || access.append,
+        append: access.append || custom_flags & OFlags::APPEND.bits() as i32 != 0,
+        nonblocking: has_nonblocking(custom_flags),
+        identity: (metadata.dev(), metadata.ino()),
+        position: 0,
+    })
+}
+
+/// Whether O_NONBLOCK is among the flags.
+pub(crate) fn has_nonblocking(flags: i32) -> bool {
+    flags & OFlags::NONBLOCK.bits() as i32 != 0
+}
+
+pub(crate) fn is_terminal(file: &File) -> bool {
+    std::io::IsTerminal::is_terminal(file)
+}
+
+/// Device and inode of whatever `path` leads to.
+pub(crate) fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    super::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Device and inode in `metadata`.
+pub(crate) fn identity_of(metadata: &std::fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Whether `path` leads to a FIFO.
+pub(crate) fn is_fifo(path: &Path) -> bool {
+    super::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
+/// Sets or clears O_NONBLOCK on the description.
+pub(crate) fn set_nonblocking(file: &File, nonblocking: bool) -> io::Result<()> {
+    call(Call::Metadata, || {
+        let mut flags = rustix::fs::fcntl_getfl(file)?;
+        flags.set(OFlags::NONBLOCK, nonblocking);
+        Ok(rustix::fs::fcntl_setfl(file, flags)?)
+    })
+}
+
+pub(super) fn pwrite(file: &File, buf: &[u8], offset: u64) -> io::Result<usize> {
+    file.write_at(buf, offset)
+}
+
+pub(super) fn pread(file: &File, buf: &mut Vec<u8>, len: usize, offset: u64) -> io::Result<usize> {
+    into_spare(buf, len, |spare| {
+        Ok(rustix::io::pread(file, spare, offset)?)
+    })
+}
+
+pub(super) fn plain_read(file: &File, buf: &mut Vec<u8>, len: usize) -> io::Result<usize> {
+    into_spare(buf, len, |spare| Ok(rustix::io::read(file, spare)?))
+}
+
+/// Lets `read` fill at most `len` bytes of the memory behind the content of `buf`.
+fn into_spare(
+    buf: &mut Vec<u8>,
+    len: usize,
+    read: impl FnOnce(rustix::buffer::SpareCapacity<'_, u8>) -> io::Result<usize>,
+) -> io::Result<usize> {
+    buf.reserve_exact(len);
+    if buf.capacity() - buf.len() == len {
+        return read(spare_capacity(buf));
+    }
+    // More room than wanted: read into memory of the right size and append it.
+    let mut exact = Vec::with_capacity(len);
+    let n = read(spare_capacity(&mut exact))?;
+    buf.extend_from_slice(&exact);
+    Ok(n)
+}
+
+/// Opens a file with O_NONBLOCK, so that a FIFO or a device does not hold the thread.
+pub(crate) fn open(
+    path: &Path,
+    options: &std::fs::OpenOptions,
+    custom_flags: i32,
+) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let mut options = options.clone();
+    options.custom_flags(custom_flags | OFlags::NONBLOCK.bits() as i32);
+    let file = call(Call::Open, || options.open(path));
+    match file {
+        // A lease on the file, or a driver that does not know O_NONBLOCK: open it as std would.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            options.custom_flags(custom_flags);
+            call(Call::Open, || options.open(path))
+        }
+        result => result,
+    }
+}
+
+pub(crate) fn chown(path: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    call(Call::SetPermissions, || {
+        std::os::unix::fs::chown(path, uid, gid)
+    })
+}
+
+pub(crate) fn lchown(path: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    call(Call::SetPermissions, || {
+        std::os::unix::fs::lchown(path, uid, gid)
+    })
+}
+
+/// What the kernel says of the end of a file or block device.
+pub(crate) fn end(file: &File) -> io::Result<u64> {
+    let metadata = super::file_metadata(file)?;
+    if metadata.file_type().is_file() {
+        return Ok(metadata.len());
+    }
+    super::seek(file, io::SeekFrom::End(0))
+}
+
+/// The error codes that mean "too many open files".
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE)
+    )
+}
+
+/// A sync that fails so was refused, and nothing was lost by it.
+pub(crate) fn is_sync_refused(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::INVAL | Errno::ROFS | Errno::NOTSUP)
+    )
+}
+
+/// ENXIO: what a FIFO answers to a writer while it has no reader.
+pub(crate) fn is_no_reader(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::NXIO)
+}
+
+/// The error of a call in a direction that the file was not opened for.
+pub(crate) fn bad_descriptor() -> io::Error {
+    rustix::io::Errno::BADF.into()
+}
+
+/// The error of a seek on something that has no position.
+pub(crate) fn not_seekable() -> io::Error {
+    rustix::io::Errno::SPIPE.into()
+}
+
+/// The error of a write beyond the largest file.
+pub(crate) fn file_too_large() -> io::Error {
+    rustix::io::Errno::FBIG.into()
+}
+
+/// Reads from something without position whose description is ours, O_NONBLOCK set.
+pub(crate) fn read_ready(file: &File, buf: &mut [u8]) -> io::Result<usize> {
+    let len = super::clamp(Call::Read, buf.len());
+    call(Call::Read, || Ok(rustix::io::read(file, &mut buf[..len])?))
+}
+
+/// Reads from something without position whose description is somebody else's: O_NONBLOCK may not be set on it.
+pub(crate) fn read_foreign(file: &File, buf: &mut [u8]) -> io::Result<usize> {
+    if !is_ready(file, rustix::event::PollFlags::IN)? {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    let len = super::clamp(Call::Read, buf.len());
+    let buf = &mut buf[..len];
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::io::{Errno, ReadWriteFlags};
+        let slices = &mut [io::IoSliceMut::new(buf)];
+        // Offset -1 is the kernel's own position.
+        match call(Call::Read, || {
+            Ok(rustix::io::preadv2(
+                file,
+                slices,
+                u64::MAX,
+                ReadWriteFlags::NOWAIT,
+            )?)
+        }) {
+            Err(error) if nowait_refused(Errno::from_io_error(&error)) => {}
+            result => return result,
+        }
+    }
+    // Somebody else may take what poll has announced; then this blocks until there is more.
+    call(Call::Read, || Ok(rustix::io::read(file, &mut *buf)?))
+}
+
+/// Writes to something without position whose description is ours, O_NONBLOCK set.
+pub(crate) fn write_ready(file: &File, buf: &[u8]) -> io::Result<usize> {
+    write_plain(file, buf, buf.len())
+}
+
+/// Writes to something without position whose description is somebody else's.
+pub(crate) fn write_foreign(file: &File, buf: &[u8]) -> io::Result<usize> {
+    if !is_ready(file, rustix::event::PollFlags::OUT)? {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::io::{Errno, ReadWriteFlags};
+        let slices = &[io::IoSlice::new(
+            &buf[..super::clamp(Call::Write, buf.len())],
+        )];
+        match call(Call::Write, || {
+            Ok(rustix::io::pwritev2(
+                file,
+                slices,
+                u64::MAX,
+                ReadWriteFlags::NOWAIT,
+            )?)
+        }) {
+            Err(error) if nowait_refused(Errno::from_io_error(&error)) => {}
+            result => return result,
+        }
+    }
+    // So much a pipe that is ready takes at once.
+    write_plain(file, buf, PIPE_BUF)
+}
+
+/// What POSIX lets a pipe take whole.
+const PIPE_BUF: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
+fn write_plain(file: &File, buf: &[u8], most: usize) -> io::Result<usize> {
+    let len = super::clamp(Call::Write, buf.len().min(most));
+    call(Call::Write, || Ok(rustix::io::write(file, &buf[..len])?))
+}
+
+#[cfg(target_os = "linux")]
+fn nowait_refused(errno: Option<rustix::io::Errno>) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        errno,
+        Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::SPIPE | Errno::PERM)
+    )
+}
+
+fn is_ready(file: &File, what: rustix::event::PollFlags) -> io::Result<bool> {
+    use rustix::event::{PollFd, Timespec, poll};
+    let mut fds = [PollFd::new(file, what)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    call(Call::Metadata, || Ok(poll(&mut fds, Some(&now))?)).map(|ready| ready > 0)
+}
+
+/// Whether the file system behind `file` keeps bytes, rather than making them up at each call.
+#[cfg(target_os = "linux")]
+fn on_real_file_system(file: &File, device: u64) -> bool {
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, PoisonError};
+
+    /// Magic numbers of file systems whose files are interfaces: procfs, sysfs, cgroup (both), debugfs, tracefs,
+    /// configfs, securityfs, selinuxfs, smackfs, bpf, pstore, efivarfs, fusectl, binfmt_misc, devpts, mqueue, nsfs,
+    /// resctrl, xenfs.
+    const INTERFACES: [u64; 20] = [
+        0x9fa0,
+        0x6265_6572,
+        0x27_e0eb,
+        0x6367_7270,
+        0x6462_6720,
+        0x7472_6163,
+        0x6265_6570,
+        0x7363_6673,
+        0xf97c_ff8c,
+        0x4341_5d53,
+        0xcafe_4a11,
+        0x6165_676c,
+        0xde5e_81e4,
+        0x6573_5543,
+        0x4249_4e4d,
+        0x1cd1,
+        0x1980_0202,
+        0x6e73_6673,
+        0x0765_5821,
+        0xabba_1974,
+    ];
+    /// What was found for each device, so that an open does not ask again.
+    static KNOWN: Mutex<BTreeMap<u64, bool>> = Mutex::new(BTreeMap::new());
+
+    if let Some(real) = KNOWN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&device)
+    {
+        return *real;
+    }
+    match call(Call::Metadata, || Ok(rustix::fs::fstatfs(file)?)) {
+        Ok(stat) => {
+            let real = !INTERFACES.contains(&(stat.f_type as u64));
+            KNOWN
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(device, real);
+            real
+        }
+        // Unknown: treat it as an interface, which is always right and sometimes slow.
+        Err(_) => false,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn on_real_file_system(_: &File, _: u64) -> bool {
+    true
+}
+
+/// Has the kernel copy; `None` where it cannot.
+#[cfg(target_os = "linux")]
+pub(super) fn kernel_copy(
+    from: &File,
+    mut read_at: u64,
+    to: &File,
+    mut write_at: u64,
+    len: usize,
+) -> io::Result<Option<usize>> {
+    use rustix::io::Errno;
+    match rustix::fs::copy_file_range(from, Some(&mut read_at), to, Some(&mut write_at), len) {
+        Ok(n) => Ok(Some(n)),
+        // Other file systems, special files, old kernels, sandboxes.
+        Err(
+            Errno::XDEV
+            | Errno::INVAL
+            | Errno::NOSYS
+            | Errno::OPNOTSUPP
+            | Errno::PERM
+            | Errno::TXTBSY
+            | Errno::ISDIR,
+        ) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn kernel_copy(
+    _: &File,
+    _: u64,
+    _: &File,
+    _: u64,
+    _: usize,
+) -> io::Result<Option<usize>> {
+    Ok(None)
+}
+
+/// Has a file created with these permissions.
+pub(crate) fn set_create_mode(
+    options: &mut std::fs::OpenOptions,
+    permissions: &std::fs::Permissions,
+) {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    options.mode(permissions.mode());
+}

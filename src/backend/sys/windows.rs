@@ -1,0 +1,176 @@
+//! System calls as Windows has them. Written from the documentation of std and not run by the tests of this crate.
+
+use std::fs::File;
+use std::io;
+use std::os::windows::fs::FileExt;
+use std::path::Path;
+
+use super::{Access, Call, call};
+
+/// What the crate must know about an open file to treat it right.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) kind: Kind,
+    /// It is a FIFO.
+    pub(crate) fifo: bool,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) append: bool,
+    pub(crate) nonblocking: bool,
+    /// Windows tells no device and inode through std: zeros, which makes every lingering file look like this one.
+    pub(crate) identity: (u64, u64),
+    /// The kernel's position when the facts were found.
+    pub(crate) position: u64,
+}
+
+/// How a file wants to be read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    dead_code,
+    reason = "pipes and consoles are read and written on the pool here"
+)]
+pub(crate) enum Kind {
+    Regular,
+    Positional,
+    Plain,
+    Stream,
+}
+
+pub(crate) fn probe(mut file: &File) -> io::Result<Facts> {
+    let regular = super::file_metadata(file).is_ok_and(|metadata| metadata.is_file());
+    let position = call(Call::Seek, || io::Seek::stream_position(&mut file));
+    Ok(Facts {
+        kind: if regular && position.is_ok() {
+            Kind::Regular
+        } else {
+            Kind::Plain
+        },
+        fifo: false,
+        // The access of a handle cannot be asked for; the first call in a wrong direction tells.
+        readable: true,
+        writable: true,
+        append: false,
+        nonblocking: false,
+        identity: (0, 0),
+        position: position.unwrap_or(0),
+    })
+}
+
+/// The same for a file that was just opened.
+pub(crate) fn probe_opened(file: &File, access: Access, _: i32) -> io::Result<Facts> {
+    let facts = probe(file)?;
+    Ok(Facts {
+        readable: access.read,
+        writable: access.write || access.append,
+        append: access.append,
+        ..facts
+    })
+}
+
+pub(crate) fn has_nonblocking(_: i32) -> bool {
+    false
+}
+
+pub(crate) fn is_terminal(file: &File) -> bool {
+    std::io::IsTerminal::is_terminal(file)
+}
+
+pub(crate) fn identity(_: &Path) -> io::Result<(u64, u64)> {
+    Ok((0, 0))
+}
+
+pub(crate) fn identity_of(_: &std::fs::Metadata) -> (u64, u64) {
+    (0, 0)
+}
+
+pub(crate) fn is_fifo(_: &Path) -> bool {
+    false
+}
+
+pub(crate) fn set_nonblocking(_: &File, _: bool) -> io::Result<()> {
+    Ok(())
+}
+
+// Both move the kernel's position too. Nobody relies on it: the crate keeps its own, and `into_std` seeks.
+pub(super) fn pwrite(file: &File, buf: &[u8], offset: u64) -> io::Result<usize> {
+    file.seek_write(buf, offset)
+}
+
+pub(super) fn pread(file: &File, buf: &mut Vec<u8>, len: usize, offset: u64) -> io::Result<usize> {
+    into_spare(buf, len, |spare| match file.seek_read(spare, offset) {
+        // Reading at the end is an error here.
+        Err(error) if error.raw_os_error() == Some(ERROR_HANDLE_EOF) => Ok(0),
+        result => result,
+    })
+}
+
+const ERROR_HANDLE_EOF: i32 = 38;
+const ERROR_INVALID_HANDLE: i32 = 6;
+const ERROR_SEEK_ON_DEVICE: i32 = 132;
+const ERROR_FILE_TOO_LARGE: i32 = 223;
+const ERROR_TOO_MANY_OPEN_FILES: i32 = 4;
+
+pub(super) fn plain_read(mut file: &File, buf: &mut Vec<u8>, len: usize) -> io::Result<usize> {
+    into_spare(buf, len, |spare| io::Read::read(&mut file, spare))
+}
+
+fn into_spare(
+    buf: &mut Vec<u8>,
+    len: usize,
+    read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let begin = buf.len();
+    buf.resize(begin + len, 0);
+    let result = read(&mut buf[begin..]);
+    buf.truncate(begin + *result.as_ref().unwrap_or(&0));
+    result
+}
+
+pub(crate) fn open(path: &Path, options: &std::fs::OpenOptions, _: i32) -> io::Result<File> {
+    call(Call::Open, || options.open(path))
+}
+
+pub(crate) fn end(file: &File) -> io::Result<u64> {
+    super::file_metadata(file).map(|metadata| metadata.len())
+}
+
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ERROR_TOO_MANY_OPEN_FILES)
+}
+
+pub(crate) fn is_sync_refused(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::Unsupported
+    )
+}
+
+pub(crate) fn is_no_reader(_: &io::Error) -> bool {
+    false
+}
+
+pub(crate) fn bad_descriptor() -> io::Error {
+    io::Error::from_raw_os_error(ERROR_INVALID_HANDLE)
+}
+
+pub(crate) fn not_seekable() -> io::Error {
+    io::Error::from_raw_os_error(ERROR_SEEK_ON_DEVICE)
+}
+
+pub(crate) fn file_too_large() -> io::Error {
+    io::Error::from_raw_os_error(ERROR_FILE_TOO_LARGE)
+}
+
+pub(super) fn kernel_copy(
+    _: &File,
+    _: u64,
+    _: &File,
+    _: u64,
+    _: usize,
+) -> io::Result<Option<usize>> {
+    Ok(None)
+}
+
+pub(crate) fn set_create_mode(_: &mut std::fs::OpenOptions, _: &std::fs::Permissions) {}

@@ -1,0 +1,280 @@
+//! Opening files.
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::{self, Description, Place, sys};
+use crate::error::Context;
+use crate::file::File;
+use crate::settle;
+use crate::stream::{Buffering, Stream};
+
+/// How a file is to be opened, and how it is to be buffered.
+///
+/// The options of [`std::fs::OpenOptions`], and two for the buffers: [`buffer_size`](Self::buffer_size) and
+/// [`unbuffered`](Self::unbuffered). What only one system has is in the traits of [`unix`](crate::unix) and
+/// [`windows`](crate::windows).
+///
+/// # Examples
+///
+/// Open a file for reading and writing, and create it if it does not exist:
+///
+/// ```
+/// use aiofiles::OpenOptions;
+///
+/// # futures_lite::future::block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("a.txt");
+/// let file = OpenOptions::new().read(true).write(true).create(true).open(&path).await?;
+/// assert_eq!(file.metadata().await?.len(), 0);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    pub(crate) std: std::fs::OpenOptions,
+    /// What std's options cannot be asked for.
+    access: sys::Access,
+    /// O_ flags; kept apart from std's options, which cannot be asked.
+    pub(crate) custom_flags: i32,
+    buffer_size: Option<usize>,
+    unbuffered: bool,
+}
+
+impl Default for OpenOptions {
+    fn default() -> OpenOptions {
+        OpenOptions::new()
+    }
+}
+
+impl OpenOptions {
+    /// Options with everything off.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let file = aiofiles::OpenOptions::new().read(true).open("Cargo.toml").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn new() -> OpenOptions {
+        OpenOptions {
+            std: std::fs::OpenOptions::new(),
+            access: sys::Access::default(),
+            custom_flags: 0,
+            buffer_size: None,
+            unbuffered: false,
+        }
+    }
+
+    /// Opens for reading.
+    pub fn read(&mut self, read: bool) -> &mut OpenOptions {
+        self.std.read(read);
+        self.access.read = read;
+        self
+    }
+
+    /// Opens for writing. What the file holds is overwritten from its beginning on, and not truncated.
+    pub fn write(&mut self, write: bool) -> &mut OpenOptions {
+        self.std.write(write);
+        self.access.write = write;
+        self
+    }
+
+    /// Opens for writing at the end of the file, wherever that is at the moment of each write.
+    ///
+    /// The position is 0 at first, as in std, and the end of what was written after a write. A write of up to 64 KiB
+    /// reaches the operating system whole, so that lines of several processes do not mix.
+    pub fn append(&mut self, append: bool) -> &mut OpenOptions {
+        self.std.append(append);
+        self.access.append = append;
+        self
+    }
+
+    /// Truncates a file that exists. Needs write access.
+    pub fn truncate(&mut self, truncate: bool) -> &mut OpenOptions {
+        self.std.truncate(truncate);
+        self
+    }
+
+    /// Creates the file if it does not exist. Needs write or append access.
+    pub fn create(&mut self, create: bool) -> &mut OpenOptions {
+        self.std.create(create);
+        self
+    }
+
+    /// Creates the file, and fails if it exists, in one step. Needs write or append access.
+    pub fn create_new(&mut self, create_new: bool) -> &mut OpenOptions {
+        self.std.create_new(create_new);
+        self
+    }
+
+    /// Bounds the buffers of the file, in bytes: how much is read ahead of the position, and how much may be accepted
+    /// while a write is on its way.
+    ///
+    /// By default a file reads up to 1 MiB ahead, beginning with 8 KiB and growing only while reading is sequential, and
+    /// gathers up to 256 KiB. Sizes above 2 MiB count as 2 MiB. Buffers are given back when they are not used, and those
+    /// of all files together keep to a few megabytes, so a file may get less than its bound.
+    ///
+    /// Opening fails with [`InvalidInput`](io::ErrorKind::InvalidInput) if the size is 0; see
+    /// [`unbuffered`](Self::unbuffered).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let file = aiofiles::OpenOptions::new().read(true).buffer_size(64 * 1024).open("Cargo.toml").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn buffer_size(&mut self, size: usize) -> &mut OpenOptions {
+        self.buffer_size = Some(size);
+        self
+    }
+
+    /// Makes every write one write of the operating system, and reads nothing ahead.
+    ///
+    /// When a write returns `Ok(n)`, the operating system has those `n` bytes. What is neither a regular file on a real
+    /// file system nor a block device is always unbuffered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::AsyncWriteExt;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("log.txt");
+    /// let mut log = aiofiles::OpenOptions::new().append(true).create(true).unbuffered(true).open(&path).await?;
+    /// log.write_all(b"started\n").await?;
+    /// assert_eq!(std::fs::read(&path)?, b"started\n");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn unbuffered(&mut self, unbuffered: bool) -> &mut OpenOptions {
+        self.unbuffered = unbuffered;
+        self
+    }
+
+    /// Opens the file at `path`.
+    ///
+    /// A FIFO opens at once for reading, and the first read waits for data; for writing it opens as soon as there is a
+    /// reader. Neither holds a thread.
+    ///
+    /// This is `open(2)`, and `fstat(2)` to learn what was opened.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped `open` leaks no descriptor. The file may have been created or truncated.
+    ///
+    /// # Errors
+    ///
+    /// * The file does not exist and is not to be created.
+    /// * The file exists and was to be created anew.
+    /// * The process lacks permission, or has too many open files.
+    /// * The options make no sense together ([`InvalidInput`](io::ErrorKind::InvalidInput)).
+    /// * Some other I/O error occurred.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let file = aiofiles::OpenOptions::new().read(true).open("Cargo.toml").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn open<P: AsRef<Path>>(&self, path: P) -> impl Future<Output = io::Result<File>> + use<P> {
+        let path = path.as_ref().to_owned();
+        let options = self.clone();
+        async move {
+            let result = match options.check() {
+                Ok(()) => options.open_description(&path).await,
+                Err(error) => Err(error),
+            };
+            let description = result.on("open", &path)?;
+            Ok(File::from_stream(Stream::new(
+                description,
+                options.buffering(),
+            )))
+        }
+    }
+
+    /// Refuses what std does not know of.
+    fn check(&self) -> io::Result<()> {
+        match self.buffer_size {
+            Some(0) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a buffer size of 0 makes no sense; use `unbuffered`",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn buffering(&self) -> Buffering {
+        const LARGEST: usize = 2 * 1024 * 1024;
+        Buffering {
+            unbuffered: self.unbuffered,
+            size: self.buffer_size.map(|size| size.min(LARGEST)),
+        }
+    }
+
+    /// Opens the file, and waits for a FIFO's reader if need be.
+    pub(crate) async fn open_description(&self, path: &Path) -> io::Result<Arc<Description>> {
+        settle::reached_by(path).await;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (options, opened) = (self.clone(), path.to_owned());
+            match backend::change(Place::of(path), move || options.open_now(opened)).await? {
+                Opened::Description(description) => return Ok(description),
+                Opened::NoReader => {
+                    async_io::Timer::after(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Opens the file here and now. Runs on a pool thread.
+    pub(crate) fn open_now(&self, path: PathBuf) -> io::Result<Opened> {
+        let open = || sys::open(&path, &self.std, self.custom_flags);
+        let file = match open() {
+            // Dropped files that are not closed yet may hold what is missing.
+            Err(error) if sys::is_out_of_descriptors(&error) && backend::pending_closes() > 0 => {
+                backend::work_off_closes(usize::MAX);
+                open()?
+            }
+            Err(error)
+                if sys::is_no_reader(&error)
+                    && !self.asked_nonblocking()
+                    && sys::is_fifo(&path) =>
+            {
+                return Ok(Opened::NoReader);
+            }
+            result => result?,
+        };
+        let facts = sys::probe_opened(&file, self.access, self.custom_flags)?;
+        let made_nonblocking = facts.nonblocking && !self.asked_nonblocking();
+        Ok(Opened::Description(Description::opened(
+            file,
+            facts,
+            made_nonblocking,
+            path,
+        )))
+    }
+
+    /// The user set O_NONBLOCK: then the answer of the kernel is the answer.
+    fn asked_nonblocking(&self) -> bool {
+        sys::has_nonblocking(self.custom_flags)
+    }
+}
+
+/// How long to wait before a FIFO is tried again: doubled each time, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What came of opening.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    Description(Arc<Description>),
+    /// A FIFO that nobody reads yet.
+    NoReader,
+}

@@ -1,0 +1,138 @@
+//! Files that were dropped with bytes on their way: a process-wide list, by which others wait for them.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use crate::backend::{self, Place, sys};
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+/// Dropped files of one identity.
+#[derive(Default)]
+struct Entry {
+    files: usize,
+    wakers: Vec<Waker>,
+}
+
+static LIST: Mutex<BTreeMap<Identity, Entry>> = Mutex::new(BTreeMap::new());
+
+/// How many files the list holds: almost always none, and then nobody takes its lock.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+fn lock() -> MutexGuard<'static, BTreeMap<Identity, Entry>> {
+    LIST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Stands for a dropped file in the list until its bytes are written or given up.
+#[derive(Debug)]
+pub(crate) struct Lingering(Identity);
+
+impl Lingering {
+    pub(crate) fn begin(identity: Identity) -> Lingering {
+        lock().entry(identity).or_default().files += 1;
+        COUNT.fetch_add(1, Ordering::AcqRel);
+        Lingering(identity)
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        let wakers = {
+            let mut list = lock();
+            COUNT.fetch_sub(1, Ordering::AcqRel);
+            match list.get_mut(&self.0) {
+                Some(entry) if entry.files > 1 => {
+                    entry.files -= 1;
+                    Vec::new()
+                }
+                _ => list
+                    .remove(&self.0)
+                    .map(|entry| entry.wakers)
+                    .unwrap_or_default(),
+            }
+        };
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+}
+
+/// Waits until no dropped file of this identity has bytes on their way.
+pub(crate) async fn wait_for(identity: Identity) {
+    poll_fn(|cx| {
+        let mut list = lock();
+        let Some(entry) = list.get_mut(&identity) else {
+            return Poll::Ready(());
+        };
+        if !entry.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            entry.wakers.push(cx.waker().clone());
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Whether any dropped file has bytes on their way.
+pub(crate) fn anything() -> bool {
+    COUNT.load(Ordering::Acquire) > 0
+}
+
+/// Whether a dropped file of this identity has bytes on their way.
+pub(crate) fn lingers(identity: Identity) -> bool {
+    anything() && lock().contains_key(&identity)
+}
+
+/// Waits for the dropped file that `path` leads to, if there is one.
+pub(crate) async fn reached_by(path: &Path) {
+    if !anything() {
+        return;
+    }
+    let asked = path.to_owned();
+    let identity = backend::query(Place::of(path), move || sys::identity(&asked)).await;
+    if let Ok(identity) = identity {
+        wait_for(identity).await;
+    }
+}
+
+/// Waits until every byte that dropped files had accepted is with the operating system.
+///
+/// A [`File`](crate::File) that is dropped still writes what it accepted. This crate's own functions wait for that where
+/// they reach such a file; call `settle` before a path is handed to another process, or to code that uses std.
+///
+/// Bytes that could not be written have nobody left to hear of it: use `close` to learn of errors.
+///
+/// # Cancel safety
+///
+/// Cancel safe: it only waits.
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::AsyncWriteExt;
+///
+/// # futures_lite::future::block_on(async {
+/// let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("a.txt");
+///
+/// let mut file = aiofiles::File::create(&path).await?;
+/// file.write_all(b"hello").await?;
+/// drop(file);
+///
+/// aiofiles::settle().await;
+/// assert_eq!(std::fs::read(&path)?, b"hello");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub async fn settle() {
+    if !anything() {
+        return;
+    }
+    let present = lock().keys().copied().collect::<Vec<_>>();
+    for identity in present {
+        wait_for(identity).await;
+    }
+}

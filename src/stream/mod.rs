@@ -1,0 +1,472 @@
+//! The stream behind a file: one position, what is read ahead of it, what is written behind it.
+//!
+//! A [`Stream`] belongs to a handle and its clones. All of its state stands in one [`State`] behind one lock, which is
+//! never held across a system call. Whoever cannot go on waits in [`Waiters`]; whoever changes the state wakes them.
+//!
+//! * [`read`] reads ahead, [`write`] writes behind, [`single`] is one write at a time for unbuffered files, [`special`]
+//!   is for what has no position. [`order`] keeps changes like `set_len` in their place between reads and writes.
+//! * Jobs on the pool hold the stream, so it outlives its handles until all that was accepted is written.
+
+mod buffer;
+mod idle;
+mod order;
+mod read;
+mod single;
+mod special;
+mod waiters;
+mod write;
+
+use std::any::Any;
+use std::fmt;
+use std::io::{self, IoSlice, SeekFrom};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use crate::backend::{self, Description, sys};
+use crate::settle::Lingering;
+
+pub(crate) use buffer::buffered;
+pub(crate) use order::Waiting;
+pub(crate) use read::Lent;
+pub(crate) use waiters::Place;
+
+use read::ReadAhead;
+use single::Single;
+use sys::{Facts, Kind};
+use waiters::Waiters;
+use write::WriteBehind;
+
+/// No poll copies more than this, however large the caller's buffer is.
+const MOST_INLINE: usize = 256 * 1024;
+
+/// How a file is to be buffered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Buffering {
+    /// Every write is one write of the operating system, and nothing is read ahead.
+    pub(crate) unbuffered: bool,
+    /// The most that is read ahead, and the most that one buffer of write-behind holds.
+    pub(crate) size: Option<usize>,
+}
+
+/// One position on an open file, shared by a handle and its clones.
+pub(crate) struct Stream {
+    description: Arc<Description>,
+    buffering: Buffering,
+    state: Mutex<State>,
+    /// Wakes everybody who waits; the reactor holds it for special files.
+    waker: OnceLock<Waker>,
+}
+
+/// All that changes about a stream.
+struct State {
+    position: Position,
+    /// What was read ahead.
+    read: ReadAhead,
+    /// What was accepted and is not written yet.
+    write: WriteBehind,
+    /// The write of an unbuffered file.
+    single: Single,
+    /// The question that a job asks the kernel now.
+    asking: Option<Question>,
+    /// The answer to [`Question::End`], with the change count that it belongs to.
+    end: Option<(u64, u64)>,
+    /// A question could not be answered.
+    asked_in_vain: Option<io::Error>,
+    /// An operation that takes a place in the order runs.
+    ordered: bool,
+    /// The error of an operation whose caller went away.
+    left_error: Option<io::Error>,
+    /// The panic of a job that nobody awaited directly.
+    panic: Option<Box<dyn Any + Send>>,
+    waiters: Waiters,
+    /// Handles that share this stream.
+    handles: usize,
+    /// Present once the last handle is gone with bytes on their way.
+    lingering: Option<Lingering>,
+    /// Used since the last look for idle buffers.
+    touched: bool,
+    /// In the list of those who may hold idle buffers.
+    listed: bool,
+}
+
+/// Where the next read or write happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Position {
+    /// Not asked yet: somebody else opened the file.
+    Unknown,
+    Known(u64),
+    /// Where the kernel left it after a write in append mode.
+    Kernel,
+}
+
+/// What a stream may have to ask the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    /// What kind of file is it?
+    Facts,
+    /// Where is the kernel's position?
+    Position,
+    /// Where does the file end?
+    End,
+}
+
+/// Who polls: its place among the waiters, and its task.
+pub(crate) struct Caller<'a, 'b> {
+    pub(crate) place: Place,
+    pub(crate) cx: &'a mut Context<'b>,
+}
+
+impl State {
+    /// Makes the caller wait for the next change.
+    fn wait<T>(&mut self, caller: &Caller<'_, '_>) -> Poll<T> {
+        self.waiters.wait(caller.place, caller.cx.waker());
+        Poll::Pending
+    }
+
+    /// Continues the panic of a job in the task that comes next.
+    fn rethrow(&mut self) {
+        if let Some(panic) = self.panic.take() {
+            panic::resume_unwind(panic);
+        }
+    }
+
+    /// Whether accepted bytes, or a write under way, are not yet with the operating system.
+    fn has_unwritten(&self) -> bool {
+        self.write.has_unwritten() || self.single.is_running()
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(description: Arc<Description>, buffering: Buffering) -> Arc<Stream> {
+        // A file that was just opened stands at its beginning; one that somebody else opened stands somewhere.
+        let position = match description.facts() {
+            Some(_) => Position::Known(0),
+            None => Position::Unknown,
+        };
+        Arc::new(Stream {
+            description,
+            buffering,
+            state: Mutex::new(State {
+                position,
+                read: ReadAhead::default(),
+                write: WriteBehind::default(),
+                single: Single::None,
+                asking: None,
+                end: None,
+                asked_in_vain: None,
+                ordered: false,
+                left_error: None,
+                panic: None,
+                waiters: Waiters::default(),
+                handles: 0,
+                lingering: None,
+                touched: false,
+                listed: false,
+            }),
+            waker: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn description(&self) -> &Arc<Description> {
+        &self.description
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reserves a place among the waiters.
+    pub(crate) fn enter(&self) -> Place {
+        self.lock().waiters.enter()
+    }
+
+    /// Gives a place among the waiters up.
+    pub(crate) fn leave(&self, place: Place) {
+        let waker = self.lock().waiters.leave(place);
+        drop(waker);
+    }
+
+    /// One more handle shares the stream; gives it a place for each of its three roles.
+    pub(crate) fn attach(&self) -> [Place; 3] {
+        self.description.enter();
+        let mut state = self.lock();
+        state.handles += 1;
+        [(); 3].map(|()| state.waiters.enter())
+    }
+
+    /// A handle goes. `true` when it was the last one of the description.
+    pub(crate) fn detach(&self, places: [Place; 3]) -> bool {
+        let last = self.description.leave();
+        let mut state = self.lock();
+        let wakers = places.map(|place| state.waiters.leave(place));
+        state.handles -= 1;
+        drop(state);
+        drop(wakers);
+        last
+    }
+
+    /// The last handle was dropped: what it accepted is still written, and others can wait for that.
+    pub(crate) fn abandon(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if state.handles > 0 || !state.has_unwritten() || state.lingering.is_some() {
+            return;
+        }
+        if let Some(facts) = self.description.facts() {
+            state.lingering = Some(Lingering::begin(facts.identity));
+        }
+        // A tail that could not be written gets one more chance.
+        self.retry(&mut state);
+    }
+
+    /// Makes others wait for what this stream has not written, while it is being closed.
+    pub(crate) fn linger(&self) -> Option<Lingering> {
+        let unwritten = self.lock().has_unwritten();
+        let facts = self.description.facts().filter(|_| unwritten)?;
+        Some(Lingering::begin(facts.identity))
+    }
+
+    /// The description, if no other stream has it.
+    pub(crate) fn into_description(self) -> Option<Description> {
+        Arc::into_inner(self.description)
+    }
+
+    /// What kind of file it is; asked in the first operation on a file that somebody else opened.
+    fn poll_facts(
+        self: &Arc<Self>,
+        state: &mut State,
+        caller: &Caller<'_, '_>,
+    ) -> Poll<io::Result<Facts>> {
+        state.rethrow();
+        if let Some(facts) = self.description.facts() {
+            if state.position == Position::Unknown {
+                state.position = Position::Known(facts.position);
+            }
+            return Poll::Ready(Ok(*facts));
+        }
+        self.poll_asked(state, Question::Facts, caller)
+    }
+
+    /// Whether reads and writes of this kind of file go through the buffers.
+    fn is_buffered(&self, facts: &Facts) -> bool {
+        facts.kind == Kind::Regular && !self.buffering.unbuffered
+    }
+
+    /// Asks the kernel something, or returns the error of having asked.
+    fn poll_asked<T>(
+        self: &Arc<Self>,
+        state: &mut State,
+        question: Question,
+        caller: &Caller<'_, '_>,
+    ) -> Poll<io::Result<T>> {
+        if let Some(error) = state.asked_in_vain.take() {
+            return Poll::Ready(Err(error));
+        }
+        if state.asking.is_none() {
+            state.asking = Some(question);
+            let stream = self.clone();
+            backend::spawn(self.description.place(), move || stream.ask(question));
+        }
+        state.wait(caller)
+    }
+
+    /// The job that asks.
+    fn ask(&self, question: Question) {
+        let description = &*self.description;
+        let changes = description.changes();
+        let answer = panic::catch_unwind(AssertUnwindSafe(|| match question {
+            Question::Facts => description.probe().map(|facts| facts.position),
+            Question::Position => sys::seek(description.file(), SeekFrom::Current(0)),
+            Question::End => sys::end(description.file()),
+        }));
+        let wakers = {
+            let mut state = self.lock();
+            state.asking = None;
+            match (question, answer) {
+                (_, Err(panic)) => state.panic = Some(panic),
+                (_, Ok(Err(error))) => state.asked_in_vain = Some(error),
+                (Question::Facts, Ok(Ok(_))) => {}
+                (Question::Position, Ok(Ok(position))) if state.position == Position::Kernel => {
+                    state.position = Position::Known(position);
+                }
+                (Question::Position, Ok(Ok(_))) => {}
+                (Question::End, Ok(Ok(end))) => state.end = Some((changes, end)),
+            }
+            state.waiters.take()
+        };
+        wakers.wake();
+    }
+
+    /// Waits until every accepted byte is written and every change in the order is made, and returns the error of
+    /// whatever failed since the last call; with a tail that was told of already, tries to write it first.
+    fn poll_settled(
+        self: &Arc<Self>,
+        state: &mut State,
+        caller: &Caller<'_, '_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_in_order(state, caller))?;
+        if state.single.is_running() {
+            return state.wait(caller);
+        }
+        if let Some(error) = state.single.take_error() {
+            return Poll::Ready(Err(error));
+        }
+        self.poll_written(state, caller)
+    }
+
+    /// Waits for changes that took their place in the order before.
+    fn poll_in_order(&self, state: &mut State, caller: &Caller<'_, '_>) -> Poll<io::Result<()>> {
+        state.rethrow();
+        if state.ordered {
+            return state.wait(caller);
+        }
+        Poll::Ready(state.left_error.take().map_or(Ok(()), Err))
+    }
+
+    /// Waits until nothing is on its way, whatever came of it.
+    fn poll_quiet(&self, state: &mut State, caller: &Caller<'_, '_>) -> Poll<()> {
+        state.rethrow();
+        if state.ordered || state.single.is_running() || state.write.is_running() {
+            return state.wait(caller);
+        }
+        Poll::Ready(())
+    }
+
+    /// The position, asked from the kernel where only the kernel knows it. Call it settled.
+    fn poll_position_now(
+        self: &Arc<Self>,
+        state: &mut State,
+        caller: &Caller<'_, '_>,
+    ) -> Poll<io::Result<u64>> {
+        match state.position {
+            Position::Known(position) => Poll::Ready(Ok(position)),
+            Position::Unknown => unreachable!("the facts were asked first"),
+            Position::Kernel => self.poll_asked(state, Question::Position, caller),
+        }
+    }
+
+    /// Waits until the operating system has everything that was accepted.
+    pub(crate) fn poll_flush(self: &Arc<Self>, caller: &Caller<'_, '_>) -> Poll<io::Result<()>> {
+        let mut state = self.lock();
+        if self
+            .description
+            .facts()
+            .is_some_and(|facts| facts.kind == Kind::Stream)
+        {
+            state.rethrow();
+            return Poll::Ready(state.left_error.take().map_or(Ok(()), Err));
+        }
+        self.poll_settled(&mut state, caller)
+    }
+
+    /// Waits until nothing is on its way, without taking any error.
+    pub(crate) fn poll_stopped(&self, caller: &Caller<'_, '_>) -> Poll<()> {
+        self.poll_quiet(&mut self.lock(), caller)
+    }
+
+    /// The position.
+    pub(crate) fn poll_position(
+        self: &Arc<Self>,
+        caller: &Caller<'_, '_>,
+    ) -> Poll<io::Result<u64>> {
+        let mut state = self.lock();
+        let facts = ready!(self.poll_facts(&mut state, caller))?;
+        if !has_position(&facts) {
+            return Poll::Ready(Err(sys::not_seekable()));
+        }
+        // What was accepted counts, so only append mode has to wait for the kernel.
+        if facts.append {
+            ready!(self.poll_settled(&mut state, caller))?;
+        }
+        self.poll_position_now(&mut state, caller)
+    }
+
+    /// Accepts or writes bytes of `bufs` at the position, and moves it.
+    pub(crate) fn poll_write(
+        self: &Arc<Self>,
+        caller: &mut Caller<'_, '_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.lock();
+        let facts = ready!(self.poll_facts(&mut state, caller))?;
+        if facts.kind == Kind::Stream {
+            drop(state);
+            return self.poll_write_special(caller, bufs);
+        }
+        if !facts.writable {
+            return Poll::Ready(Err(sys::bad_descriptor()));
+        }
+        if self.is_buffered(&facts) {
+            self.poll_write_behind(&mut state, &facts, caller, bufs)
+        } else {
+            self.poll_write_single(&mut state, &facts, caller, bufs)
+        }
+    }
+
+    /// Moves the position. It moves in the poll that is ready, or not at all.
+    pub(crate) fn poll_seek(
+        self: &Arc<Self>,
+        to: SeekFrom,
+        caller: &Caller<'_, '_>,
+    ) -> Poll<io::Result<u64>> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let facts = ready!(self.poll_facts(state, caller))?;
+        if !has_position(&facts) {
+            return Poll::Ready(Err(sys::not_seekable()));
+        }
+        ready!(self.poll_settled(state, caller))?;
+
+        // Find what the offset counts from.
+        let (base, offset) = match to {
+            SeekFrom::Start(offset) => (offset, 0),
+            SeekFrom::Current(offset) => (ready!(self.poll_position_now(state, caller))?, offset),
+            SeekFrom::End(offset) => match state.end.take() {
+                Some((changes, end)) if changes == self.description.changes() => (end, offset),
+                _ => return self.poll_asked(state, Question::End, caller),
+            },
+        };
+        let position = match base.checked_add_signed(offset) {
+            Some(position) if position <= sys::LARGEST_OFFSET => position,
+            _ => return Poll::Ready(Err(invalid_seek())),
+        };
+
+        // Move. What was read ahead and lies around the new position stays.
+        state.position = Position::Known(position);
+        state.read.moved(position);
+        state.single = Single::None;
+        if self.buffering.unbuffered {
+            state.read.clear();
+        }
+        Poll::Ready(Ok(position))
+    }
+
+    /// Wakes everybody who waits.
+    fn wake_all(&self) {
+        let wakers = self.lock().waiters.take();
+        wakers.wake();
+    }
+}
+
+/// Whether positions mean anything to this kind of file.
+fn has_position(facts: &Facts) -> bool {
+    matches!(facts.kind, Kind::Regular | Kind::Positional)
+}
+
+fn invalid_seek() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "invalid seek to a negative or overflowing position",
+    )
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Stream");
+        debug.field("description", &self.description);
+        if let Ok(state) = self.state.try_lock() {
+            debug.field("position", &state.position);
+        }
+        debug.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,531 @@
+//! Reading ahead.
+//!
+//! A job fills one block after another and leaves when enough is ahead of the reader; the reader takes from the first
+//! block and calls a new job when half of that is gone. How much is enough starts at what the first read asks for, and
+//! grows only while reading goes on where it left off. Blocks must outlast a dispatch to the pool, or the reader would
+//! wait for every one of them.
+//!
+//! An unbuffered file is read by the same code: one block of the size asked for, and nothing ahead. What is left in the
+//! block belongs to a read that was cancelled, and goes to the next one.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::task::{Poll, ready};
+
+use super::buffer::Buffer;
+use super::{Caller, MOST_INLINE, Position, State, Stream};
+use crate::backend::{self, sys};
+use sys::{Facts, Kind};
+
+/// The least that is read at once: less costs as much.
+const LEAST: usize = 8 * 1024;
+
+/// The most that is ahead of a reader.
+const WINDOW: usize = 1024 * 1024;
+
+/// The largest block: large enough to outlast a dispatch, small enough that four of them fit into the window.
+const BLOCK: usize = 256 * 1024;
+
+/// What an unbuffered file reads for `fill_buf`, unless a size was set.
+const UNBUFFERED: usize = 8 * 1024;
+
+/// How often a block is read again because the content changed meanwhile, before the race counts as the reader's.
+const RACES: usize = 3;
+
+/// The state of reading ahead.
+#[derive(Debug, Default)]
+pub(super) struct ReadAhead {
+    /// Adjoining blocks; the first one holds the position, if any does.
+    blocks: VecDeque<Block>,
+    /// Where the next block begins.
+    next: u64,
+    /// A job fills blocks for this epoch.
+    filling: bool,
+    /// Jobs that run, of whatever epoch.
+    fillers: usize,
+    /// Jobs of older epochs fill for nobody.
+    epoch: u64,
+    /// How many bytes are to be ahead of the reader.
+    window: usize,
+    /// Where the last read ended: one that begins here goes on.
+    ended: u64,
+    /// The last block came short, so there is no more for now.
+    short: bool,
+    /// What a job found instead of bytes, and where; told once.
+    outcome: Option<(u64, io::Result<()>)>,
+    /// The change count under which the blocks were read.
+    changes: u64,
+    /// Blocks to be filled again.
+    spare: Vec<Buffer>,
+}
+
+/// Bytes of the file.
+#[derive(Clone, Debug)]
+struct Block {
+    offset: u64,
+    data: Arc<Buffer>,
+}
+
+impl Block {
+    fn end(&self) -> u64 {
+        self.offset + self.data.len() as u64
+    }
+}
+
+/// A part of a block that is lent to the caller of `fill_buf`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lent {
+    data: Arc<Buffer>,
+    begin: usize,
+}
+
+impl Lent {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.data.bytes.get(self.begin..).unwrap_or_default()
+    }
+}
+
+impl ReadAhead {
+    /// Forgets everything that was read ahead, also what a job is reading now.
+    pub(super) fn clear(&mut self) {
+        while let Some(block) = self.blocks.pop_front() {
+            self.recycle(block);
+        }
+        self.epoch += 1;
+        self.filling = false;
+        self.window = 0;
+        self.outcome = None;
+    }
+
+    /// Something was written: what was read ahead is not what stands in the file.
+    pub(super) fn overwritten(&mut self) {
+        if self.filling || !self.blocks.is_empty() || self.outcome.is_some() {
+            self.clear();
+        }
+    }
+
+    /// The position moved: keeps the blocks if it lies within them.
+    pub(super) fn moved(&mut self, position: u64) {
+        self.outcome = None;
+        let inside = self
+            .blocks
+            .front()
+            .is_some_and(|first| first.offset <= position)
+            && position < self.next;
+        if inside {
+            self.pass(position);
+        } else if !self.blocks.is_empty() || self.filling {
+            self.clear();
+        }
+        if position != self.ended {
+            self.window = 0;
+        }
+        self.ended = position;
+    }
+
+    /// Gives blocks back that lie before `position`.
+    fn pass(&mut self, position: u64) {
+        while self
+            .blocks
+            .front()
+            .is_some_and(|first| first.end() <= position)
+        {
+            if let Some(block) = self.blocks.pop_front() {
+                self.recycle(block);
+            }
+        }
+    }
+
+    /// Keeps the memory of a block for the next one, unless somebody still looks at it.
+    fn recycle(&mut self, block: Block) {
+        if let Some(mut buffer) = Arc::into_inner(block.data) {
+            if self.spare.len() < 2 && buffer.is_charged() {
+                buffer.bytes.clear();
+                self.spare.push(buffer);
+            }
+        }
+    }
+
+    /// The bytes at `position` that are there.
+    fn at(&self, position: u64) -> Option<(&Block, usize)> {
+        let first = self.blocks.front()?;
+        (first.offset <= position && position < first.end())
+            .then(|| (first, (position - first.offset) as usize))
+    }
+
+    /// How many bytes are ahead of `position`.
+    fn ahead(&self, position: u64) -> usize {
+        if self.blocks.is_empty() {
+            0
+        } else {
+            self.next.saturating_sub(position) as usize
+        }
+    }
+
+    /// How long the next block is to be; `None` when enough is ahead.
+    fn plan(&self, position: u64, buffered: bool) -> Option<usize> {
+        let missing = self.window.saturating_sub(self.ahead(position));
+        let whole = !buffered || self.window <= BLOCK / 4;
+        let block = if whole {
+            self.window
+        } else {
+            (self.window / 2).min(BLOCK)
+        };
+        (missing >= block.div_ceil(2) && missing > 0).then_some(block)
+    }
+
+    /// Gives memory back that nobody uses. What was read ahead is only given back if it can be read again.
+    pub(super) fn release(&mut self, can_reread: bool) {
+        self.spare.clear();
+        if can_reread && !self.filling {
+            self.clear();
+            self.spare.clear();
+        }
+    }
+
+    pub(super) fn holds_charged(&self) -> bool {
+        !self.spare.is_empty() || self.blocks.iter().any(|block| block.data.is_charged())
+    }
+}
+
+impl Stream {
+    /// Reads into `bufs` from the position, and moves it.
+    pub(crate) fn poll_read(
+        self: &Arc<Self>,
+        caller: &mut Caller<'_, '_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.lock();
+        let facts = ready!(self.poll_facts(&mut state, caller))?;
+        let wanted = bufs.iter().map(|buf| buf.len()).sum::<usize>();
+        if facts.kind == Kind::Stream && state.read.blocks.is_empty() {
+            drop(state);
+            return self.poll_read_special(caller, bufs);
+        }
+        let position = match ready!(self.poll_ahead(&mut state, &facts, wanted, caller))? {
+            Some(position) => position,
+            None => return Poll::Ready(Ok(0)),
+        };
+
+        // Copy out of the blocks, as far as they and the bound on inline work reach.
+        let mut copied = 0;
+        for buf in bufs {
+            let mut buf = &mut buf[..];
+            while !buf.is_empty() && copied < MOST_INLINE {
+                let Some((block, begin)) = state.read.at(position + copied as u64) else {
+                    break;
+                };
+                let bytes = &block.data.bytes[begin..];
+                let n = bytes.len().min(buf.len()).min(MOST_INLINE - copied);
+                buf[..n].copy_from_slice(&bytes[..n]);
+                buf = &mut buf[n..];
+                copied += n;
+                state.read.pass(position + copied as u64);
+            }
+        }
+        self.moved_on(&mut state, &facts, position, copied);
+        Poll::Ready(Ok(copied))
+    }
+
+    /// Lends the bytes at the position; an empty loan means end of file.
+    pub(crate) fn poll_fill(
+        self: &Arc<Self>,
+        caller: &mut Caller<'_, '_>,
+        lent: &mut Lent,
+    ) -> Poll<io::Result<()>> {
+        let mut state = self.lock();
+        let facts = ready!(self.poll_facts(&mut state, caller))?;
+        if facts.kind == Kind::Stream && state.read.blocks.is_empty() {
+            drop(state);
+            ready!(self.poll_fill_special(caller))?;
+            state = self.lock();
+        }
+        let wanted = match self.buffering.size {
+            Some(size) if self.buffering.unbuffered => size,
+            _ if self.is_buffered(&facts) => LEAST,
+            _ => UNBUFFERED,
+        };
+        match ready!(self.poll_ahead(&mut state, &facts, wanted, caller))? {
+            Some(position) => {
+                if let Some((block, begin)) = state.read.at(position) {
+                    if !Arc::ptr_eq(&lent.data, &block.data) {
+                        lent.data = block.data.clone();
+                    }
+                    lent.begin = begin;
+                }
+            }
+            None => *lent = Lent::default(),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Moves the position over `n` bytes that were lent.
+    pub(crate) fn consume(self: &Arc<Self>, n: usize, lent: &mut Lent) {
+        if n == 0 {
+            return;
+        }
+        let n = n.min(lent.bytes().len());
+        lent.begin += n;
+        if lent.bytes().is_empty() {
+            // Let go of the block before it is passed, so that its memory can be used again.
+            *lent = Lent::default();
+        }
+        let mut state = self.lock();
+        let (Position::Known(position), Some(facts)) = (state.position, self.description.facts())
+        else {
+            return;
+        };
+        state.read.pass(position + n as u64);
+        self.moved_on(&mut state, facts, position, n);
+    }
+
+    /// Takes note that the reader has gone `n` bytes on, and calls for more when half of what was ahead is gone.
+    fn moved_on(self: &Arc<Self>, state: &mut State, facts: &Facts, position: u64, n: usize) {
+        let position = position + n as u64;
+        state.position = Position::Known(position);
+        state.touched = true;
+        let read = &mut state.read;
+        read.ended = position;
+        let goes_on =
+            read.window > LEAST && !read.filling && !read.short && self.is_buffered(facts);
+        if goes_on && read.ahead(position) <= read.window / 2 && read.ahead(position) > 0 {
+            self.widen(read, 0);
+            self.fill(state);
+        }
+    }
+
+    /// Waits until bytes are there at the position; `None` means end of file.
+    fn poll_ahead(
+        self: &Arc<Self>,
+        state: &mut State,
+        facts: &Facts,
+        wanted: usize,
+        caller: &Caller<'_, '_>,
+    ) -> Poll<io::Result<Option<u64>>> {
+        if facts.kind != Kind::Stream {
+            ready!(self.poll_settled(state, caller))?;
+        }
+        if !facts.readable {
+            return Poll::Ready(Err(sys::bad_descriptor()));
+        }
+        let position = ready!(self.poll_position_now(state, caller))?;
+        if wanted == 0 {
+            return Poll::Ready(Ok(None));
+        }
+
+        // What was read before a change is not what stands in the file.
+        let changes = self.description.changes();
+        if state.read.changes != changes && has_blocks_to_distrust(state, facts) {
+            state.read.clear();
+        }
+
+        // If bytes are there, they are the answer.
+        if state.read.at(position).is_some() {
+            return Poll::Ready(Ok(Some(position)));
+        }
+        if facts.kind == Kind::Stream {
+            // The end of a special file was found by the caller.
+            return Poll::Ready(Ok(None));
+        }
+
+        // If the job found something else here, that is the answer, once.
+        match state.read.outcome.take() {
+            Some((at, outcome)) if at == position => return Poll::Ready(outcome.map(|()| None)),
+            _ => {}
+        }
+
+        // Otherwise a job must fetch them.
+        if !state.read.filling {
+            let goes_on = state.read.ended == position && state.read.window > 0;
+            if !goes_on || !self.is_buffered(facts) {
+                state.read.clear();
+                state.read.next = position;
+            }
+            let wanted = wanted.min(MOST_INLINE);
+            if !self.is_buffered(facts) {
+                state.read.window = wanted;
+            } else if goes_on {
+                self.widen(&mut state.read, wanted);
+            } else {
+                state.read.window = wanted.max(LEAST).min(self.largest_window());
+            }
+            state.read.next = position;
+            self.fill(state);
+        }
+        state.wait(caller)
+    }
+
+    /// Lets the window grow: reading goes on where it left off.
+    fn widen(&self, read: &mut ReadAhead, wanted: usize) {
+        read.window = (read.window * 4).max(wanted).min(self.largest_window());
+    }
+
+    fn largest_window(&self) -> usize {
+        self.buffering.size.unwrap_or(WINDOW)
+    }
+
+    /// Throws away what was read ahead, and waits until no job reads any more.
+    pub(crate) fn poll_stop_reading(&self, caller: &Caller<'_, '_>) -> Poll<()> {
+        let mut state = self.lock();
+        state.read.clear();
+        if state.read.fillers > 0 {
+            return state.wait(caller);
+        }
+        Poll::Ready(())
+    }
+
+    /// Starts a job that fills blocks.
+    fn fill(self: &Arc<Self>, state: &mut State) {
+        state.read.filling = true;
+        state.read.short = false;
+        if state.read.blocks.is_empty() {
+            state.read.changes = self.description.changes();
+        }
+        state.read.fillers += 1;
+        let epoch = state.read.epoch;
+        let stream = self.clone();
+        backend::spawn(self.description.place(), move || stream.run_filler(epoch));
+    }
+
+    /// The job.
+    fn run_filler(self: Arc<Self>, epoch: u64) {
+        let goes_on = self.fill_blocks(epoch);
+        if goes_on {
+            let place = self.description.place();
+            return backend::spawn(place, move || self.run_filler(epoch));
+        }
+        let wakers = {
+            let mut state = self.lock();
+            state.read.fillers -= 1;
+            if state.read.fillers > 0 {
+                return;
+            }
+            state.waiters.take()
+        };
+        wakers.wake();
+    }
+
+    /// Fills one block after another until enough is ahead. `true` if it only stepped aside.
+    fn fill_blocks(self: &Arc<Self>, epoch: u64) -> bool {
+        let Some(facts) = self.description.facts() else {
+            return false;
+        };
+        let mut state = self.lock();
+        loop {
+            // Leave when nobody wants these blocks any more, or enough is ahead.
+            if state.read.epoch != epoch {
+                return false;
+            }
+            let position = match state.position {
+                Position::Known(position) => position,
+                _ => state.read.next,
+            };
+            let Some(len) = state.read.plan(position, self.is_buffered(facts)) else {
+                state.read.filling = false;
+                return false;
+            };
+            let offset = state.read.next;
+            let spare = state.read.spare.pop();
+            drop(state);
+
+            // Fill a block. If the content changes meanwhile, what was read may be old: read it again.
+            backend::still_moving();
+            let mut buffer = spare
+                .filter(|spare| spare.capacity() == len)
+                .unwrap_or_else(|| Buffer::new(len));
+            let mut changes = self.description.changes();
+            let mut races = 0;
+            let len = len.min(buffer.capacity());
+            let result = panic::catch_unwind(AssertUnwindSafe(|| {
+                loop {
+                    let result = match facts.kind {
+                        Kind::Regular | Kind::Positional => {
+                            sys::read_at(self.description.file(), &mut buffer.bytes, len, offset)
+                        }
+                        Kind::Plain | Kind::Stream => {
+                            sys::read(self.description.file(), &mut buffer.bytes, len)
+                        }
+                    };
+                    let now = self.description.changes();
+                    if now == changes || facts.kind != Kind::Regular {
+                        return result;
+                    }
+                    changes = now;
+                    races += 1;
+                    if races > RACES {
+                        return result;
+                    }
+                    buffer.bytes.clear();
+                }
+            }));
+
+            // Hand it over.
+            state = self.lock();
+            if state.read.epoch != epoch {
+                return false;
+            }
+            state.touched = true;
+            if state.read.blocks.is_empty() {
+                state.read.changes = changes;
+            } else if state.read.changes != changes {
+                state.read.clear();
+                let wakers = state.waiters.take();
+                drop(state);
+                wakers.wake();
+                return false;
+            }
+            let more = match result {
+                Ok(Ok(n)) if n > 0 => {
+                    self.list_idle(&mut state, buffer.is_charged());
+                    state.read.blocks.push_back(Block {
+                        offset,
+                        data: Arc::new(buffer),
+                    });
+                    state.read.next = offset + n as u64;
+                    state.read.short = n < len;
+                    n == len && self.is_buffered(facts)
+                }
+                Ok(result) => {
+                    state.read.outcome = Some((offset, result.map(drop)));
+                    state.read.short = true;
+                    false
+                }
+                Err(panic) => {
+                    state.panic = Some(panic);
+                    false
+                }
+            };
+            state.read.filling = more;
+            let wakers = state.waiters.take();
+            drop(state);
+            wakers.wake();
+            // Step aside if others wait for this thread: this job can be long.
+            if !more || backend::somebody_waits() {
+                return more;
+            }
+            state = self.lock();
+        }
+    }
+
+    /// Takes bytes of a special file in, for `fill_buf`.
+    pub(super) fn carry(&self, buffer: Buffer) {
+        let mut state = self.lock();
+        let offset = match state.position {
+            Position::Known(position) => position,
+            _ => 0,
+        };
+        state.read.next = offset + buffer.len() as u64;
+        state.read.changes = self.description.changes();
+        state.read.blocks.push_back(Block {
+            offset,
+            data: Arc::new(buffer),
+        });
+    }
+}
+
+/// Bytes of something without position cannot be read again, so no change makes them wrong.
+fn has_blocks_to_distrust(state: &State, facts: &Facts) -> bool {
+    super::has_position(facts) && (!state.read.blocks.is_empty() || state.read.filling)
+}

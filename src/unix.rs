@@ -1,0 +1,182 @@
+//! What only Unix has.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use crate::backend::{self, Place, delegate};
+use crate::error::Context;
+use crate::file::File;
+use crate::open::OpenOptions;
+
+#[doc(no_inline)]
+pub use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+
+/// Creates a symbolic link at `dst` that points to `src`.
+///
+/// This is `symlink(2)`.
+///
+/// # Cancel safety
+///
+/// The link may still be created after the future is dropped.
+///
+/// # Errors
+///
+/// * `dst` exists.
+/// * Some other I/O error occurred.
+///
+/// # Examples
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// let link = dir.path().join("link");
+/// aiofiles::unix::symlink("a.txt", &link).await?;
+/// assert_eq!(aiofiles::read_link(&link).await?.to_str(), Some("a.txt"));
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub async fn symlink<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::Result<()> {
+    let (src, dst) = (src.as_ref().to_owned(), dst.as_ref().to_owned());
+    delegate::symlink(src.clone(), dst.clone())
+        .await
+        .on_both("link", &src, &dst)
+}
+
+/// Changes the owner and the group of the file that `path` leads to. `None` leaves the one or the other as it is.
+///
+/// This is `chown(2)`.
+///
+/// # Cancel safety
+///
+/// The change may still be made after the future is dropped.
+///
+/// # Errors
+///
+/// * The process may not change them.
+/// * Some other I/O error occurred.
+///
+/// # Examples
+///
+/// ```
+/// use aiofiles::unix::MetadataExt;
+///
+/// # futures_lite::future::block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("a.txt");
+/// # aiofiles::write(&path, "").await?;
+/// let own = aiofiles::metadata(&path).await?;
+/// aiofiles::unix::chown(&path, Some(own.uid()), Some(own.gid())).await?;
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub async fn chown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    let path = path.as_ref();
+    let own = path.to_owned();
+    let change = backend::change(Place::of(path), move || backend::sys::chown(&own, uid, gid));
+    change.await.on("change the owner of", path)
+}
+
+/// Changes the owner and the group of `path` itself, also if it is a symbolic link.
+///
+/// This is `lchown(2)`; the same as [`chown`] otherwise.
+///
+/// # Cancel safety
+///
+/// The change may still be made after the future is dropped.
+///
+/// # Errors
+///
+/// The same as [`chown`].
+pub async fn lchown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    let path = path.as_ref();
+    let own = path.to_owned();
+    let change = backend::change(Place::of(path), move || {
+        backend::sys::lchown(&own, uid, gid)
+    });
+    change.await.on("change the owner of", path)
+}
+
+/// Unix options for [`DirBuilder`](crate::DirBuilder).
+pub trait DirBuilderExt: Sealed {
+    /// Sets the permission bits of new directories, before the umask.
+    fn mode(&mut self, mode: u32) -> &mut Self;
+}
+
+impl DirBuilderExt for crate::DirBuilder {
+    fn mode(&mut self, mode: u32) -> &mut Self {
+        self.set_mode(mode);
+        self
+    }
+}
+
+/// Unix properties of [`DirEntry`](crate::DirEntry).
+pub trait DirEntryExt: Sealed {
+    /// The inode number, as the directory has it.
+    fn ino(&self) -> u64;
+}
+
+impl DirEntryExt for crate::DirEntry {
+    fn ino(&self) -> u64 {
+        self.inode()
+    }
+}
+
+/// Unix options for [`OpenOptions`](crate::OpenOptions).
+pub trait OpenOptionsExt: Sealed {
+    /// Sets the permission bits of a new file, before the umask.
+    fn mode(&mut self, mode: u32) -> &mut Self;
+
+    /// Passes further `O_` flags to `open(2)`.
+    fn custom_flags(&mut self, flags: i32) -> &mut Self;
+}
+
+impl OpenOptionsExt for OpenOptions {
+    fn mode(&mut self, mode: u32) -> &mut Self {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut self.std, mode);
+        self
+    }
+
+    fn custom_flags(&mut self, flags: i32) -> &mut Self {
+        self.custom_flags = flags;
+        self
+    }
+}
+
+mod private {
+    #[expect(unnameable_types, reason = "nobody outside is to implement it")]
+    pub trait Sealed {}
+    impl Sealed for crate::DirBuilder {}
+    impl Sealed for crate::DirEntry {}
+    impl Sealed for crate::OpenOptions {}
+}
+use private::Sealed;
+
+/// Takes over a descriptor, at the position it has. No system call is made before the first operation.
+impl From<OwnedFd> for File {
+    fn from(fd: OwnedFd) -> File {
+        File::from(std::fs::File::from(fd))
+    }
+}
+
+/// The descriptor of a closed file is one that nothing can be read from or written to, never that of another file.
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        /// The reading end of a pipe that nobody can write to.
+        static HARMLESS: LazyLock<OwnedFd> = LazyLock::new(|| {
+            let pipe = std::io::pipe().expect("a closed file's descriptor needs one that is free");
+            OwnedFd::from(pipe.0)
+        });
+        match self.stream() {
+            Ok(stream) => stream.description().file().as_fd(),
+            Err(_) => HARMLESS.as_fd(),
+        }
+    }
+}
+
+/// The descriptor of a closed file is -1.
+impl AsRawFd for File {
+    fn as_raw_fd(&self) -> RawFd {
+        self.stream()
+            .map_or(-1, |stream| stream.description().file().as_raw_fd())
+    }
+}

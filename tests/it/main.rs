@@ -1,0 +1,12 @@
+//! The integration tests, in one binary.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests use the thread pool as users do"
+)]
+
+#[path = "../common/mod.rs"]
+mod support;
+
+mod adapters;
+mod runtimes;
