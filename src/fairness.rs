@@ -4,6 +4,7 @@
 //! never let its executor go, so after a number of them in a row it yields once.
 
 use std::cell::Cell;
+use std::task::{Context, Poll};
 
 /// So many ready answers in a row are enough.
 const IN_A_ROW: u32 = 128;
@@ -13,10 +14,16 @@ thread_local! {
     static READY: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Counts one more poll, and says whether the task should yield first. The poll after one that waited never does.
-pub(crate) fn enough(waited: bool) -> bool {
-    let ready = if waited { 1 } else { READY.get() + 1 };
-    let enough = ready > IN_A_ROW;
-    READY.set(if enough { 0 } else { ready });
-    enough
+/// Counts one more poll, and is pending, with the task woken, if it has had enough of them. The poll after one that
+/// waited never is.
+pub(crate) fn poll_turn(waited: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
+    let ready = if *waited { 1 } else { READY.get() + 1 };
+    if ready <= IN_A_ROW {
+        READY.set(ready);
+        return Poll::Ready(());
+    }
+    READY.set(0);
+    *waited = true;
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }

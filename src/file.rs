@@ -7,6 +7,7 @@ use std::io::{self, IoSlice, IoSliceMut, SeekFrom};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
@@ -77,6 +78,8 @@ pub struct File {
 struct Handle {
     stream: Arc<Stream>,
     places: [Place; 3],
+    /// Bytes that were consumed from what `fill_buf` lent, and of which the stream has not heard.
+    consumed: AtomicUsize,
     /// It counts no longer: it is being closed.
     detached: bool,
 }
@@ -92,8 +95,18 @@ impl Handle {
         Handle {
             stream,
             places,
+            consumed: AtomicUsize::new(0),
             detached: false,
         }
+    }
+
+    /// The stream, with the position where the user believes it to be.
+    fn stream(&self) -> &Arc<Stream> {
+        if self.consumed.load(Ordering::Relaxed) > 0 {
+            self.stream
+                .advance(self.consumed.swap(0, Ordering::Relaxed));
+        }
+        &self.stream
     }
 
     /// Stops counting as a handle; `true` if it was the last one of the description.
@@ -649,10 +662,7 @@ impl File {
 
     /// The stream, unless the file is closed.
     pub(crate) fn stream(&self) -> io::Result<&Arc<Stream>> {
-        self.stream
-            .as_ref()
-            .map(|handle| &handle.stream)
-            .ok_or_else(closed)
+        self.stream.as_ref().map(Handle::stream).ok_or_else(closed)
     }
 
     /// The open file, once nothing of this handle is on its way.
@@ -669,21 +679,18 @@ impl File {
         &mut self,
         role: usize,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(&Arc<Stream>, &mut Caller<'_, '_>, &mut Lent) -> Poll<io::Result<T>>,
+        poll: impl FnOnce(&Arc<Stream>, &mut Caller<'_, '_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.lent = Lent::default();
         let Some(handle) = &self.stream else {
             return Poll::Ready(Err(closed()));
         };
-        if fairness::enough(self.waited) {
-            self.waited = true;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        ready!(fairness::poll_turn(&mut self.waited, cx));
         let mut caller = Caller {
             place: handle.places[role],
             cx,
         };
-        let result = poll(&handle.stream, &mut caller, &mut self.lent);
+        let result = poll(handle.stream(), &mut caller);
         self.waited = result.is_pending();
         result
     }
@@ -720,9 +727,7 @@ impl AsyncRead for File {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let bufs = &mut [IoSliceMut::new(buf)];
-        self.turn(READER, cx, |stream, caller, _| {
-            stream.poll_read(caller, bufs)
-        })
+        self.turn(READER, cx, |stream, caller| stream.poll_read(caller, bufs))
     }
 
     fn poll_read_vectored(
@@ -730,25 +735,32 @@ impl AsyncRead for File {
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.turn(READER, cx, |stream, caller, _| {
-            stream.poll_read(caller, bufs)
-        })
+        self.turn(READER, cx, |stream, caller| stream.poll_read(caller, bufs))
     }
 }
 
 impl AsyncBufRead for File {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let file = self.get_mut();
-        ready!(file.turn(READER, cx, |stream, caller, lent| {
-            stream.poll_fill(caller, lent)
-        }))?;
+        // What was lent before and is not consumed is the answer still, unless something has happened since.
+        let fresh = matches!(&file.stream, Some(handle) if handle.stream.is_fresh(&file.lent));
+        if fresh {
+            ready!(fairness::poll_turn(&mut file.waited, cx));
+            file.waited = false;
+        } else {
+            let lent = ready!(file.turn(READER, cx, |stream, caller| stream.poll_fill(caller)))?;
+            file.lent = lent;
+        }
         Poll::Ready(Ok(file.lent.bytes()))
     }
 
     fn consume(self: Pin<&mut Self>, amt: usize) {
         let file = self.get_mut();
-        if let Some(handle) = &file.stream {
-            handle.stream.consume(amt, &mut file.lent);
+        if let Some(handle) = &mut file.stream {
+            *handle.consumed.get_mut() += file.lent.consume(amt);
+            if handle.stream.is_shared() {
+                handle.stream();
+            }
         }
     }
 }
@@ -759,7 +771,7 @@ impl AsyncWrite for File {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.turn(WRITER, cx, |stream, caller, _| {
+        self.turn(WRITER, cx, |stream, caller| {
             stream.poll_write(caller, &[IoSlice::new(buf)])
         })
     }
@@ -769,13 +781,11 @@ impl AsyncWrite for File {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.turn(WRITER, cx, |stream, caller, _| {
-            stream.poll_write(caller, bufs)
-        })
+        self.turn(WRITER, cx, |stream, caller| stream.poll_write(caller, bufs))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.turn(WRITER, cx, |stream, caller, _| stream.poll_flush(caller))
+        self.turn(WRITER, cx, |stream, caller| stream.poll_flush(caller))
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -803,15 +813,13 @@ impl AsyncSeek for File {
         cx: &mut Context<'_>,
         pos: SeekFrom,
     ) -> Poll<io::Result<u64>> {
-        self.turn(SEEKER, cx, |stream, caller, _| {
-            stream.poll_seek(pos, caller)
-        })
+        self.turn(SEEKER, cx, |stream, caller| stream.poll_seek(pos, caller))
     }
 }
 
 /// Settles the handle, and closes the descriptor if this was its last user.
 async fn close(mut handle: Handle) -> io::Result<()> {
-    let stream = handle.stream.clone();
+    let stream = handle.stream().clone();
     let last = handle.detach();
     drop(handle);
     // Whoever opens the file meanwhile finds what was accepted in it.

@@ -14,6 +14,7 @@ mod lock;
 mod open;
 mod settle;
 mod stream;
+mod walk;
 
 #[doc(no_inline)]
 pub use std::fs::{FileType, Metadata, Permissions};
@@ -30,8 +31,11 @@ pub use fs::{
 };
 pub use open::OpenOptions;
 pub use settle::settle;
+pub use walk::{Walk, WalkEntry, walk};
 
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(unix)]
 pub mod unix;
+#[cfg(windows)]
+pub mod windows;

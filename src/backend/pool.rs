@@ -10,6 +10,7 @@
 //! * Operations of one device never hold more than [`PER_DEVICE`] drainers; the rest of them is set aside.
 //! * Operations that are long by nature get a job of their own ([`Manner::Long`]).
 //! * No job waits for another job.
+//! * A drainer that has emptied the queue lingers for some microseconds, if that has paid off lately ([`Lingering`]).
 //!
 //! [`Manner::Long`]: super::op::Manner::Long
 
@@ -290,7 +291,8 @@ fn enqueue(job: Job) {
     } else {
         None
     };
-    let watch = start.is_none() && !std::mem::replace(&mut dispatch.watched, true);
+    // A drainer between two jobs comes for this one, and sets the watch if more is left.
+    let watch = start.is_none() && dispatch.all_busy() && dispatch.set_watched();
     drop(dispatch);
 
     if let Some(index) = start {
@@ -346,22 +348,40 @@ fn drain(index: usize) {
     }
     lock().starting -= 1;
     let mut holds = 0;
+    let mut lingered = false;
     loop {
         // Give back the device of the last job, and take the next job or leave.
-        let (job, crowded) = {
+        let (job, crowded, watch) = {
             let mut dispatch = lock();
+            SINCE[index].store(0, Ordering::Relaxed);
             dispatch.release(std::mem::take(&mut holds));
             let job = dispatch.queue.pop_front();
             WAITING.store(dispatch.queue.len(), Ordering::Relaxed);
             match job {
                 // While few drainers run, nothing is stuck, and nobody needs to know where the work is done.
-                Some(job) => (job, dispatch.drainers.count_ones() as usize >= CROWDED),
+                Some(job) => {
+                    lingered = false;
+                    SINCE[index].store(nanos(), Ordering::Relaxed);
+                    let crowded = dispatch.drainers.count_ones() as usize >= CROWDED;
+                    let watch =
+                        !dispatch.queue.is_empty() && dispatch.all_busy() && dispatch.set_watched();
+                    (job, crowded, watch)
+                }
+                None if !lingered && Lingering::is_worth_it() => {
+                    drop(dispatch);
+                    lingered = true;
+                    Lingering::wait();
+                    continue;
+                }
                 None => {
                     dispatch.drainers &= !(1 << index);
                     break;
                 }
             }
         };
+        if watch {
+            Watch::set();
+        }
         // Where many are stuck, a device that holds its share must wait with the rest of its work.
         let job = if crowded {
             holds = job.task.place().key();
@@ -375,9 +395,7 @@ fn drain(index: usize) {
         } else {
             job
         };
-        SINCE[index].store(nanos(), Ordering::Relaxed);
         run(job);
-        SINCE[index].store(0, Ordering::Relaxed);
     }
     DRAINER.set(None);
 }
@@ -431,16 +449,33 @@ impl Dispatch {
         }
     }
 
+    /// The drainers there are.
+    fn each_drainer(&self) -> impl Iterator<Item = usize> + use<> {
+        let drainers = self.drainers;
+        (0..DRAINERS).filter(move |index| drainers & (1 << index) != 0)
+    }
+
+    /// Whether every drainer runs a job, so that none will come for the next one soon.
+    fn all_busy(&self) -> bool {
+        self.starting == 0
+            && self
+                .each_drainer()
+                .all(|index| SINCE[index].load(Ordering::Relaxed) != 0)
+    }
+
+    /// Marks the queue as watched; `true` if it was not.
+    fn set_watched(&mut self) -> bool {
+        !std::mem::replace(&mut self.watched, true)
+    }
+
     /// Whether every drainer has sat in one system call for too long.
     fn stuck(&self) -> bool {
         let now = nanos();
         self.starting == 0
-            && (0..DRAINERS)
-                .filter(|index| self.drainers & (1 << index) != 0)
-                .all(|index| {
-                    let since = SINCE[index].load(Ordering::Relaxed);
-                    since != 0 && now.saturating_sub(since) > STUCK.as_nanos() as u64
-                })
+            && self.each_drainer().all(|index| {
+                let since = SINCE[index].load(Ordering::Relaxed);
+                since != 0 && now.saturating_sub(since) > STUCK.as_nanos() as u64
+            })
     }
 }
 
@@ -485,6 +520,62 @@ impl Watch {
 impl Wake for Watch {
     fn wake(self: Arc<Self>) {
         Watch::look();
+    }
+}
+
+/// A drainer that finds the queue empty looks at it a little longer before it leaves.
+///
+/// Whoever does one operation after another submits the next as soon as the last has woken it. To wait for that costs
+/// less, in time and in work, than to leave and be woken too. Where it does not pay, because operations come too rarely,
+/// it is only tried now and then.
+struct Lingering;
+
+impl Lingering {
+    /// How long to look: some more than it takes to wake a task.
+    const LONGEST: Duration = Duration::from_micros(30);
+
+    /// The present credit: lingering that pays earns some, lingering in vain costs some.
+    fn credit() -> &'static AtomicUsize {
+        static CREDIT: AtomicUsize = AtomicUsize::new(0);
+        &CREDIT
+    }
+
+    /// Whether to linger: there is credit, or it is time to try again. One drainer at a time.
+    fn is_worth_it() -> bool {
+        static CHANCES: AtomicUsize = AtomicUsize::new(0);
+        const TRY_EVERY: usize = 32;
+        Lingering::credit().load(Ordering::Relaxed) > 0
+            || CHANCES.fetch_add(1, Ordering::Relaxed) % TRY_EVERY == 0
+    }
+
+    /// Looks at the queue until something is there, but not for long.
+    fn wait() {
+        static ONE: AtomicBool = AtomicBool::new(false);
+        const MOST_CREDIT: usize = 4;
+        if ONE.swap(true, Ordering::Acquire) {
+            return;
+        }
+        let begin = Instant::now();
+        let came = loop {
+            if WAITING.load(Ordering::Relaxed) > 0 {
+                break true;
+            }
+            if begin.elapsed() > Lingering::LONGEST {
+                break false;
+            }
+            for _ in 0..16 {
+                std::hint::spin_loop();
+            }
+        };
+        let credit = Lingering::credit();
+        let before = credit.load(Ordering::Relaxed);
+        let after = if came {
+            (before + 1).min(MOST_CREDIT)
+        } else {
+            before.saturating_sub(1)
+        };
+        credit.store(after, Ordering::Relaxed);
+        ONE.store(false, Ordering::Release);
     }
 }
 

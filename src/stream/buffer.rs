@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) const SMALL: usize = 16 * 1024;
 
 /// What larger buffers may take together. One reader may have a megabyte ahead of it, many share this.
-const BUDGET: usize = 4 * 1024 * 1024;
+const BUDGET: usize = 3 * 1024 * 1024;
 
 static SPENT: AtomicUsize = AtomicUsize::new(0);
 
@@ -26,20 +26,18 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// A buffer of `size` bytes, or a small one when the budget does not allow more.
+    /// A buffer of `size` bytes, or of as many as the budget allows.
     pub(super) fn new(size: usize) -> Buffer {
         let mut buffer = Buffer::default();
         buffer.grow(size);
         buffer
     }
 
-    /// Makes the capacity `size`, or at least what is free. Never shrinks.
-    pub(super) fn grow(&mut self, size: usize) {
-        let size = if size <= SMALL || self.charge_for(size) {
-            size
-        } else {
-            SMALL
-        };
+    /// Makes the capacity `size`, or as much as the budget allows. Never shrinks.
+    pub(super) fn grow(&mut self, mut size: usize) {
+        while size > SMALL && !self.charge_for(size) {
+            size = (size / 2).max(SMALL);
+        }
         self.grow_unasked(size);
     }
 
@@ -49,10 +47,11 @@ impl Buffer {
             .reserve_exact(size.saturating_sub(self.bytes.len()));
     }
 
-    /// Raises the charge to `size` if the budget allows it.
+    /// Raises the charge to `size` if the budget allows it: the less is left, the less one buffer may have of it.
     fn charge_for(&mut self, size: usize) -> bool {
         let more = size.saturating_sub(self.charge);
-        let fits = |spent: usize| (spent + more <= BUDGET).then_some(spent + more);
+        let fits =
+            |spent: usize| (more <= BUDGET.saturating_sub(spent) / 4).then_some(spent + more);
         if more > 0
             && SPENT
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)

@@ -20,6 +20,7 @@ use std::any::Any;
 use std::fmt;
 use std::io::{self, IoSlice, SeekFrom};
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -56,6 +57,8 @@ pub(crate) struct Stream {
     state: Mutex<State>,
     /// Wakes everybody who waits; the reactor holds it for special files.
     waker: OnceLock<Waker>,
+    /// It had more than one handle at some time.
+    shared: AtomicBool,
 }
 
 /// All that changes about a stream.
@@ -165,6 +168,7 @@ impl Stream {
                 listed: false,
             }),
             waker: OnceLock::new(),
+            shared: AtomicBool::new(false),
         })
     }
 
@@ -192,6 +196,9 @@ impl Stream {
         self.description.enter();
         let mut state = self.lock();
         state.handles += 1;
+        if state.handles > 1 {
+            self.shared.store(true, Ordering::Relaxed);
+        }
         [(); 3].map(|()| state.waiters.enter())
     }
 
@@ -217,6 +224,11 @@ impl Stream {
         }
         // A tail that could not be written gets one more chance.
         self.retry(&mut state);
+    }
+
+    /// Whether somebody else may move the position.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
     }
 
     /// Makes others wait for what this stream has not written, while it is being closed.

@@ -79,6 +79,8 @@ impl Stream {
         ready!(self.poll_facts(&mut state, caller))?;
         ready!(self.poll_settled(&mut state, caller))?;
         state.ordered = true;
+        // From now on nothing that was read before is the answer to a read.
+        self.description().changed();
         Poll::Ready(Ok(()))
     }
 }

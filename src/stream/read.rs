@@ -45,6 +45,8 @@ pub(super) struct ReadAhead {
     filling: bool,
     /// Jobs that run, of whatever epoch.
     fillers: usize,
+    /// Somebody waits until none of them runs.
+    stopping: bool,
     /// Jobs of older epochs fill for nobody.
     epoch: u64,
     /// How many bytes are to be ahead of the reader.
@@ -75,15 +77,27 @@ impl Block {
 }
 
 /// A part of a block that is lent to the caller of `fill_buf`.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Lent {
-    data: Arc<Buffer>,
+    data: Option<Arc<Buffer>>,
     begin: usize,
+    /// The change count under which it was lent.
+    changes: u64,
 }
 
 impl Lent {
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.data.bytes.get(self.begin..).unwrap_or_default()
+        match &self.data {
+            Some(data) => &data.bytes[self.begin..],
+            None => &[],
+        }
+    }
+
+    /// Passes over `n` bytes, or as many as there are, and says how many they were.
+    pub(crate) fn consume(&mut self, n: usize) -> usize {
+        let n = n.min(self.bytes().len());
+        self.begin += n;
+        n
     }
 }
 
@@ -233,8 +247,7 @@ impl Stream {
     pub(crate) fn poll_fill(
         self: &Arc<Self>,
         caller: &mut Caller<'_, '_>,
-        lent: &mut Lent,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<Lent>> {
         let mut state = self.lock();
         let facts = ready!(self.poll_facts(&mut state, caller))?;
         if facts.kind == Kind::Stream && state.read.blocks.is_empty() {
@@ -247,31 +260,24 @@ impl Stream {
             _ if self.is_buffered(&facts) => LEAST,
             _ => UNBUFFERED,
         };
-        match ready!(self.poll_ahead(&mut state, &facts, wanted, caller))? {
-            Some(position) => {
-                if let Some((block, begin)) = state.read.at(position) {
-                    if !Arc::ptr_eq(&lent.data, &block.data) {
-                        lent.data = block.data.clone();
-                    }
-                    lent.begin = begin;
-                }
+        let position = ready!(self.poll_ahead(&mut state, &facts, wanted, caller))?;
+        let there = position.and_then(|position| state.read.at(position));
+        Poll::Ready(Ok(there.map_or_else(Lent::default, |(block, begin)| {
+            Lent {
+                data: Some(block.data.clone()),
+                begin,
+                changes: state.read.changes,
             }
-            None => *lent = Lent::default(),
-        }
-        Poll::Ready(Ok(()))
+        })))
+    }
+
+    /// Whether bytes that were lent are still what stands at the position.
+    pub(crate) fn is_fresh(&self, lent: &Lent) -> bool {
+        !lent.bytes().is_empty() && lent.changes == self.description.changes() && !self.is_shared()
     }
 
     /// Moves the position over `n` bytes that were lent.
-    pub(crate) fn consume(self: &Arc<Self>, n: usize, lent: &mut Lent) {
-        if n == 0 {
-            return;
-        }
-        let n = n.min(lent.bytes().len());
-        lent.begin += n;
-        if lent.bytes().is_empty() {
-            // Let go of the block before it is passed, so that its memory can be used again.
-            *lent = Lent::default();
-        }
+    pub(crate) fn advance(self: &Arc<Self>, n: usize) {
         let mut state = self.lock();
         let (Position::Known(position), Some(facts)) = (state.position, self.description.facts())
         else {
@@ -371,6 +377,7 @@ impl Stream {
         let mut state = self.lock();
         state.read.clear();
         if state.read.fillers > 0 {
+            state.read.stopping = true;
             return state.wait(caller);
         }
         Poll::Ready(())
@@ -399,7 +406,7 @@ impl Stream {
         let wakers = {
             let mut state = self.lock();
             state.read.fillers -= 1;
-            if state.read.fillers > 0 {
+            if state.read.fillers > 0 || !std::mem::take(&mut state.read.stopping) {
                 return;
             }
             state.waiters.take()
@@ -422,7 +429,7 @@ impl Stream {
                 Position::Known(position) => position,
                 _ => state.read.next,
             };
-            let Some(len) = state.read.plan(position, self.is_buffered(facts)) else {
+            let Some(planned) = state.read.plan(position, self.is_buffered(facts)) else {
                 state.read.filling = false;
                 return false;
             };
@@ -433,11 +440,11 @@ impl Stream {
             // Fill a block. If the content changes meanwhile, what was read may be old: read it again.
             backend::still_moving();
             let mut buffer = spare
-                .filter(|spare| spare.capacity() == len)
-                .unwrap_or_else(|| Buffer::new(len));
+                .filter(|spare| spare.capacity() == planned)
+                .unwrap_or_else(|| Buffer::new(planned));
             let mut changes = self.description.changes();
             let mut races = 0;
-            let len = len.min(buffer.capacity());
+            let len = planned.min(buffer.capacity());
             let result = panic::catch_unwind(AssertUnwindSafe(|| {
                 loop {
                     let result = match facts.kind {
@@ -485,7 +492,8 @@ impl Stream {
                     });
                     state.read.next = offset + n as u64;
                     state.read.short = n < len;
-                    n == len && self.is_buffered(facts)
+                    // Without a charge for it, a reader has one small block ahead and no more.
+                    n == len && len == planned && self.is_buffered(facts)
                 }
                 Ok(result) => {
                     state.read.outcome = Some((offset, result.map(drop)));
@@ -497,6 +505,11 @@ impl Stream {
                     false
                 }
             };
+            let position = match state.position {
+                Position::Known(position) => position,
+                _ => state.read.next,
+            };
+            let more = more && state.read.plan(position, true).is_some();
             state.read.filling = more;
             let wakers = state.waiters.take();
             drop(state);

@@ -143,6 +143,22 @@ pub(crate) fn identity_of(metadata: &std::fs::Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
+/// What tells one file system from another.
+pub(crate) type Device = u64;
+
+/// The file system that something is on, given its path and its metadata.
+pub(crate) fn device(_: &Path, metadata: &std::fs::Metadata) -> io::Result<Device> {
+    Ok(metadata.dev())
+}
+
+/// What tells one directory from another, by whatever path it is reached.
+pub(crate) type DirectoryId = (u64, u64);
+
+/// The directory that a path leads to, given its metadata.
+pub(crate) fn directory_id(_: &Path, metadata: &std::fs::Metadata) -> io::Result<DirectoryId> {
+    Ok(identity_of(metadata))
+}
+
 /// Whether `path` leads to a FIFO.
 pub(crate) fn is_fifo(path: &Path) -> bool {
     super::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())

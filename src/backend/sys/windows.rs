@@ -83,6 +83,22 @@ pub(crate) fn identity_of(_: &std::fs::Metadata) -> (u64, u64) {
     (0, 0)
 }
 
+/// What tells one file system from another: the prefix of a canonical path, which is a drive or a share.
+pub(crate) type Device = std::ffi::OsString;
+
+pub(crate) fn device(path: &Path, metadata: &std::fs::Metadata) -> io::Result<Device> {
+    let canonical = directory_id(path, metadata)?;
+    let prefix = canonical.components().next();
+    Ok(prefix.map_or_else(Device::new, |prefix| prefix.as_os_str().to_owned()))
+}
+
+/// What tells one directory from another, by whatever path it is reached: its canonical path.
+pub(crate) type DirectoryId = std::path::PathBuf;
+
+pub(crate) fn directory_id(path: &Path, _: &std::fs::Metadata) -> io::Result<DirectoryId> {
+    call(Call::Metadata, || std::fs::canonicalize(path))
+}
+
 pub(crate) fn is_fifo(_: &Path) -> bool {
     false
 }
