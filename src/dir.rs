@@ -14,6 +14,7 @@ use futures_lite::Stream;
 
 use crate::backend::{self, Place, delegate, sys};
 use crate::error::Context as _;
+use crate::fairness;
 use crate::settle;
 
 /// Creates directories, with options.
@@ -122,6 +123,7 @@ pub async fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
         present: Arc::default(),
         used: 0,
         error: None,
+        waited: false,
         next: None,
     };
     dir.take(first);
@@ -139,6 +141,8 @@ pub struct ReadDir {
     used: usize,
     /// What ended the present block, if it was no end.
     error: Option<io::Error>,
+    /// The last poll was pending, so the next one must not yield.
+    waited: bool,
     /// The job that fetches the next block, while the present one is used up.
     next: Option<Fetch>,
 }
@@ -169,6 +173,15 @@ impl Stream for ReadDir {
     type Item = io::Result<DirEntry>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        ready!(fairness::poll_turn(&mut self.waited, cx));
+        let item = self.poll_entry(cx);
+        self.waited = item.is_pending();
+        item
+    }
+}
+
+impl ReadDir {
+    fn poll_entry(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<DirEntry>>> {
         loop {
             if self.used < self.present.entries.len() {
                 self.used += 1;

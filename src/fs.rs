@@ -529,7 +529,7 @@ enum Written {
 
 /// Opens, writes and closes. Runs on a pool thread.
 fn write_now(options: &OpenOptions, path: PathBuf, mut bytes: &[u8]) -> io::Result<Written> {
-    let description = match options.open_now(path)? {
+    let description = match options.open_now(path, true)? {
         Opened::Description(description) => description,
         Opened::NoReader => return Ok(Written::NoReader),
     };
@@ -588,7 +588,7 @@ enum Content {
 /// Opens, reads and closes. Runs on a pool thread.
 fn read_now(path: PathBuf) -> io::Result<Content> {
     let mut options = OpenOptions::new();
-    let Opened::Description(description) = options.read(true).open_now(path)? else {
+    let Opened::Description(description) = options.read(true).open_now(path, true)? else {
         return Err(ErrorKind::WouldBlock.into());
     };
     if description
@@ -599,10 +599,7 @@ fn read_now(path: PathBuf) -> io::Result<Content> {
     }
     let file = description.file();
     // The size is a hint: files of procfs have none, others grow or shrink meanwhile.
-    let size = match description.facts() {
-        Some(facts) if facts.kind == Kind::Regular => sys::end(file)?,
-        _ => 0,
-    };
+    let size = description.facts().map_or(0, |facts| facts.len);
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(size)?;

@@ -36,7 +36,7 @@ use crate::stream::{Buffering, Stream};
 pub struct OpenOptions {
     pub(crate) std: std::fs::OpenOptions,
     /// What std's options cannot be asked for.
-    access: sys::Access,
+    pub(crate) access: sys::Access,
     /// O_ flags; kept apart from std's options, which cannot be asked.
     pub(crate) custom_flags: i32,
     buffer_size: Option<usize>,
@@ -223,7 +223,7 @@ impl OpenOptions {
         let mut pause = FIRST_PAUSE;
         loop {
             let (options, opened) = (self.clone(), path.to_owned());
-            match backend::change(Place::of(path), move || options.open_now(opened)).await? {
+            match backend::change(Place::of(path), move || options.open_now(opened, false)).await? {
                 Opened::Description(description) => return Ok(description),
                 Opened::NoReader => {
                     async_io::Timer::after(pause).await;
@@ -233,8 +233,8 @@ impl OpenOptions {
         }
     }
 
-    /// Opens the file here and now. Runs on a pool thread.
-    pub(crate) fn open_now(&self, path: PathBuf) -> io::Result<Opened> {
+    /// Opens the file here and now, perhaps only for a moment. Runs on a pool thread.
+    pub(crate) fn open_now(&self, path: PathBuf, for_a_moment: bool) -> io::Result<Opened> {
         let open = || sys::open(&path, &self.std, self.custom_flags);
         let file = match open() {
             // Dropped files that are not closed yet may hold what is missing.
@@ -251,7 +251,7 @@ impl OpenOptions {
             }
             result => result?,
         };
-        let facts = sys::probe_opened(&file, self.access, self.custom_flags)?;
+        let facts = sys::probe_opened(&file, self.access, self.custom_flags, for_a_moment)?;
         let made_nonblocking = facts.nonblocking && !self.asked_nonblocking();
         Ok(Opened::Description(Description::opened(
             file,

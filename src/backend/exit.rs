@@ -5,7 +5,7 @@
 #![allow(unsafe_code, reason = "std has no hook for the end of the process")]
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,12 +20,17 @@ static OUTSTANDING: AtomicUsize = AtomicUsize::new(0);
 /// Raised whenever accepted bytes reach the operating system.
 static PROGRESS: AtomicU64 = AtomicU64::new(0);
 
+/// The process is ending: nothing more is accepted, or it would never end while others go on writing.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
 /// Notified when a job ends.
 static ENDED: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
 
 thread_local! {
     /// Accepted jobs that run on this thread, one inside the other: `exit` may be called from within one.
     static HERE: Cell<usize> = const { Cell::new(0) };
+    /// This thread ends the process. What it accepts meanwhile, in another hook, it writes itself.
+    static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// One more job must run before the process ends.
@@ -55,8 +60,15 @@ pub(crate) fn progress() {
     PROGRESS.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Whether bytes should no longer be accepted, because the process is ending.
+pub(crate) fn is_ending() -> bool {
+    ENDING.load(Ordering::Relaxed) && !ENDS.get()
+}
+
 /// Performs or awaits what was accepted.
 fn finish() {
+    ENDS.set(true);
+    ENDING.store(true, Ordering::Relaxed);
     let mut last = (PROGRESS.load(Ordering::Relaxed), Instant::now());
     // Jobs of this very thread cannot end before we return.
     while OUTSTANDING.load(Ordering::Acquire) > HERE.get() {

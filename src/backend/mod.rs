@@ -30,7 +30,7 @@ pub(crate) mod sys;
 pub(crate) use answer::Answer;
 pub(crate) use close::{pending as pending_closes, work_off as work_off_closes};
 pub(crate) use description::Description;
-pub(crate) use exit::progress;
+pub(crate) use exit::{is_ending, progress};
 pub use info::{Backend, BackendKind, backend, set_max_concurrent_operations};
 pub(crate) use op::{Call, Manner, Op};
 pub(crate) use place::Place;

@@ -46,6 +46,11 @@ impl Waiters {
         }
     }
 
+    /// Whether anybody waits.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
     /// Takes the wakers out, each task once, to be woken outside the lock.
     pub(super) fn take(&mut self) -> Wakers {
         let mut wakers = Wakers::default();

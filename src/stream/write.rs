@@ -113,6 +113,9 @@ impl Stream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_in_order(state, caller))?;
+        if backend::is_ending() {
+            return state.wait(caller);
+        }
         match state.write.phase {
             Phase::Running { retry: false } => {}
             // A failure is told, and a tail written, before anything new is accepted.
@@ -266,13 +269,21 @@ impl Stream {
                 write.phase = Phase::Idle;
                 return self.end_writing(state);
             }
+            // Writers that waited for room have it now. They are woken by a job that holds nothing, because whoever is
+            // woken may end the process on this very thread.
+            if state.waiters.is_waiting() {
+                let wakers = state.waiters.take();
+                drop(state);
+                let place = self.description.place();
+                backend::spawn_accepted(place, move || self.write_accepted());
+                return wakers.wake();
+            }
+            let write = &mut state.write;
             let front = std::mem::take(&mut write.front);
             let (written, start) = (write.written, write.start);
             write.taken = front.len() - written;
             write.written = 0;
-            let wakers = state.waiters.take();
             drop(state);
-            wakers.wake();
 
             // Write it.
             backend::still_moving();
@@ -315,12 +326,9 @@ impl Stream {
 
             // Step aside if others wait for this thread.
             if state.write.unwritten() > 0 && backend::somebody_waits() {
-                let wakers = state.waiters.take();
                 drop(state);
-                wakers.wake();
-                return backend::spawn_accepted(self.description.place(), move || {
-                    self.write_accepted()
-                });
+                let place = self.description.place();
+                return backend::spawn_accepted(place, move || self.write_accepted());
             }
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Facts {
     pub(crate) identity: (u64, u64),
     /// The kernel's position when the facts were found.
     pub(crate) position: u64,
+    /// The length of a regular file when the facts were found.
+    pub(crate) len: u64,
 }
 
 /// How a file wants to be read and written.
@@ -81,11 +83,19 @@ pub(crate) fn probe(file: &File) -> io::Result<Facts> {
         nonblocking: flags.contains(OFlags::NONBLOCK),
         identity: (metadata.dev(), metadata.ino()),
         position: position.unwrap_or(0),
+        len: if file_type.is_file() { metadata.len() } else { 0 },
     })
 }
 
 /// The same for a file that was just opened by [`open`], with fewer questions, because most is known.
-pub(crate) fn probe_opened(file: &File, access: Access, custom_flags: i32) -> io::Result<Facts> {
+///
+/// O_NONBLOCK, which [`open`] has set, is cleared where it means nothing, unless the file is open for a moment only.
+pub(crate) fn probe_opened(
+    file: &File,
+    access: Access,
+    custom_flags: i32,
+    for_a_moment: bool,
+) -> io::Result<Facts> {
     let metadata = super::file_metadata(file)?;
     let is_file = metadata.file_type().is_file();
     if !is_file {
@@ -100,7 +110,7 @@ pub(crate) fn probe_opened(file: &File, access: Access, custom_flags: i32) -> io
             ..facts
         });
     }
-    if !has_nonblocking(custom_flags) {
+    if !has_nonblocking(custom_flags) && !for_a_moment {
         let mut flags = OFlags::from_bits_retain(custom_flags as u32);
         flags.set(
             OFlags::APPEND,
@@ -121,6 +131,7 @@ pub(crate) fn probe_opened(file: &File, access: Access, custom_flags: i32) -> io
         nonblocking: has_nonblocking(custom_flags),
         identity: (metadata.dev(), metadata.ino()),
         position: 0,
+        len: metadata.len(),
     })
 }
 

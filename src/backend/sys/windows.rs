@@ -21,6 +21,8 @@ pub(crate) struct Facts {
     pub(crate) identity: (u64, u64),
     /// The kernel's position when the facts were found.
     pub(crate) position: u64,
+    /// The length of a regular file when the facts were found.
+    pub(crate) len: u64,
 }
 
 /// How a file wants to be read and written.
@@ -37,10 +39,10 @@ pub(crate) enum Kind {
 }
 
 pub(crate) fn probe(mut file: &File) -> io::Result<Facts> {
-    let regular = super::file_metadata(file).is_ok_and(|metadata| metadata.is_file());
+    let len = super::file_metadata(file).ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
     let position = call(Call::Seek, || io::Seek::stream_position(&mut file));
     Ok(Facts {
-        kind: if regular && position.is_ok() {
+        kind: if len.is_some() && position.is_ok() {
             Kind::Regular
         } else {
             Kind::Plain
@@ -53,11 +55,12 @@ pub(crate) fn probe(mut file: &File) -> io::Result<Facts> {
         nonblocking: false,
         identity: (0, 0),
         position: position.unwrap_or(0),
+        len: len.unwrap_or(0),
     })
 }
 
 /// The same for a file that was just opened.
-pub(crate) fn probe_opened(file: &File, access: Access, _: i32) -> io::Result<Facts> {
+pub(crate) fn probe_opened(file: &File, access: Access, _: i32, _: bool) -> io::Result<Facts> {
     let facts = probe(file)?;
     Ok(Facts {
         readable: access.read,
