@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_lite::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+
 use crate::backend::sys::{self, Kind};
 use crate::backend::{self, Description, Place};
 use crate::error::Context;
@@ -46,10 +48,18 @@ pub async fn copy<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::Result<
     let (src, dst) = (src.as_ref(), dst.as_ref());
     settle::reached_by(src).await;
     settle::reached_by(dst).await;
-    let (from, to) = (src.to_owned(), dst.to_owned());
-    backend::long(Place::of(src), move || sys::copy(&from, &to))
-        .await
-        .on_both("copy", src, dst)
+    let (from, to) = (Arc::<Path>::from(src), dst.to_owned());
+    let copied = backend::long(Place::of(&from), move || {
+        // A FIFO without a reader, or a full one, would hold this thread.
+        let special = sys::metadata(&to).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+        if special { Ok(None) } else { sys::copy(&from, &to).map(Some) }
+    });
+    let copied = match copied.await {
+        Ok(Some(copied)) => Ok(copied),
+        Ok(None) => copy_reporting(src, dst, |_, _| {}).await,
+        Err(error) => Err(error),
+    };
+    copied.on_both("copy", src, dst)
 }
 
 /// Copies as [`copy`] does, and tells how far it has come.
@@ -95,8 +105,8 @@ async fn copy_reporting(
     mut progress: impl FnMut(u64, u64),
 ) -> io::Result<u64> {
     // Open both as std's copy does: the source must be a file, and the new one gets its permissions.
-    let own = src.to_owned();
-    let metadata = backend::query(Place::of(src), move || sys::metadata(&own)).await?;
+    let own = Arc::<Path>::from(src);
+    let metadata = backend::query(Place::of(&own), move || sys::metadata(&own)).await?;
     if !metadata.is_file() {
         return Err(not_a_file());
     }
@@ -119,30 +129,42 @@ async fn copy_reporting(
     }
 
     // Copy stretch by stretch.
+    let total = metadata.len();
+    let regular = to.facts().is_some_and(|facts| facts.kind == Kind::Regular);
     let mut done = 0;
+    if regular {
+        loop {
+            let (n, result) = copy_stretch(&from, &to, done).await;
+            done += n;
+            if n > 0 || (done == 0 && result.is_ok()) {
+                progress(done, total);
+            }
+            result?;
+            if n == 0 {
+                return Ok(done);
+            }
+        }
+    }
+    let mut to = File::from_description(to);
+    let mut from = File::from_description(from);
     loop {
-        let n = copy_stretch(&from, &to, done, done).await?;
+        let n = futures_lite::io::copy((&mut from).take(STRETCH), &mut to).await?;
         done += n;
         if n > 0 || done == 0 {
-            progress(done, metadata.len());
+            progress(done, total);
         }
         if n == 0 {
+            to.close().await?;
             return Ok(done);
         }
     }
 }
 
 /// Copies one stretch in a job of its own; 0 at the end of the source.
-async fn copy_stretch(
-    from: &Arc<Description>,
-    to: &Arc<Description>,
-    read_at: u64,
-    write_at: u64,
-) -> io::Result<u64> {
+async fn copy_stretch(from: &Arc<Description>, to: &Arc<Description>, at: u64) -> (u64, io::Result<()>) {
     let (from, to) = (from.clone(), to.clone());
-    let place = from.place();
-    backend::long(place, move || {
-        let copied = sys::copy_range(from.file(), read_at, to.file(), write_at, STRETCH);
+    backend::long(from.place(), move || {
+        let copied = sys::copy_range(from.file(), at, to.file(), at, STRETCH);
         to.changed();
         copied
     })
@@ -152,7 +174,8 @@ async fn copy_stretch(
 /// Copies from the position of `from` to its end, to the position of `to`, and moves both positions.
 ///
 /// Returns the number of bytes copied. Between two regular files the kernel copies, with everything settled first;
-/// otherwise this is [`futures_lite::io::copy`].
+/// otherwise this is [`futures_lite::io::copy`]. Within one file, the end is the one that the file had at the beginning;
+/// if the ranges overlap, bytes may be copied that were copied before.
 ///
 /// # Cancel safety
 ///
@@ -181,40 +204,56 @@ async fn copy_stretch(
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 pub async fn copy_between(from: &mut File, to: &mut File) -> io::Result<u64> {
-    use futures_lite::{AsyncSeekExt, AsyncWriteExt};
-
-    let (source, target) = (from.stopped().await?, to.stopped().await?);
+    // Everything accepted comes first, and the error of what could not be written.
+    from.flush().await?;
     to.flush().await?;
-    let plain = |description: &Description| {
-        description
-            .facts()
-            .is_some_and(|facts| facts.kind == Kind::Regular && !facts.append)
-    };
-    // Positions are asked for first, which finds out what kind of files they are.
+    // Positions are asked for, which finds out what kind of files they are.
     let positions = (from.stream_position().await, to.stream_position().await);
+    let (source, target) = (from.stopped().await?, to.stopped().await?);
+    let plain = |description: &Description| {
+        let plain = |facts: &sys::Facts| facts.kind == Kind::Regular && !facts.append;
+        description.facts().is_some_and(plain)
+    };
     let (Ok(mut read_at), Ok(mut write_at), true, true) =
         (positions.0, positions.1, plain(&source), plain(&target))
     else {
         return futures_lite::io::copy(from, to).await;
     };
+
+    // Within one file, what is copied moves the end: the end that it had is the one that is meant.
+    let one_file = match (source.facts(), target.facts()) {
+        (Some(source), Some(target)) => source.identity == target.identity,
+        _ => false,
+    };
+    let end = if one_file {
+        let source = source.clone();
+        backend::query(source.place(), move || sys::end(source.file())).await?
+    } else {
+        u64::MAX
+    };
+
+    // Copy stretch by stretch, each in its place among the changes of the target.
     let mut copied = 0;
     loop {
-        let n = {
-            let source = source.clone();
-            to.stream()?
-                .in_order(move |target| {
-                    sys::copy_range(source.file(), read_at, target.file(), write_at, STRETCH)
-                })
-                .await?
-        };
-        if n == 0 {
-            return Ok(copied);
-        }
+        let len = STRETCH.min(end.saturating_sub(read_at));
+        let source = source.clone();
+        let (n, result) = to
+            .stream()?
+            .in_order(move |target| {
+                Ok(sys::copy_range(source.file(), read_at, target.file(), write_at, len))
+            })
+            .await?;
         read_at += n;
         write_at += n;
         copied += n;
-        from.seek(io::SeekFrom::Start(read_at)).await?;
-        to.seek(io::SeekFrom::Start(write_at)).await?;
+        if n > 0 {
+            from.seek(io::SeekFrom::Start(read_at)).await?;
+            to.seek(io::SeekFrom::Start(write_at)).await?;
+        }
+        result?;
+        if n == 0 {
+            return Ok(copied);
+        }
     }
 }
 

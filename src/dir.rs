@@ -108,8 +108,8 @@ const FIRST_BLOCK: usize = 64;
 /// ```
 pub async fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
     let path = path.as_ref();
-    let own = path.to_owned();
-    let opened = backend::query(Place::of(path), move || {
+    let own = Arc::<Path>::from(path);
+    let opened = backend::query(Place::of(&own), move || {
         let open = Arc::new(OpenDir {
             entries: Mutex::new(Some(sys::read_dir(&own)?)),
             place: Place::Path(own),
@@ -343,18 +343,23 @@ impl DirEntry {
     /// * The entry has gone.
     /// * Some other I/O error occurred.
     pub async fn metadata(&self) -> io::Result<Metadata> {
+        let path = Arc::<Path>::from(self.path());
+        let mut asked_again = false;
         loop {
+            // A dropped file may still be writing; then the size is not what was accepted. It may also come to its end
+            // between the two looks, so what was asked while anything lingered is asked once more.
+            let doubtful = settle::anything();
             let entry = self.clone();
-            let path = self.path();
-            let place = Place::of(&path);
-            let metadata = backend::query(place, move || sys::entry_metadata(entry.std()));
-            let metadata = metadata.await.on("query metadata of", &path)?;
-            // A dropped file may still be writing; then the size is not what was accepted.
+            let asked = backend::query(Place::of(&path), move || sys::entry_metadata(entry.std()));
+            let metadata = asked.await.on("query metadata of", &path)?;
             let identity = sys::identity_of(&metadata);
-            if !settle::lingers(identity) {
+            if settle::lingers(identity) {
+                settle::wait_for(identity).await;
+            } else if !doubtful || asked_again {
                 return Ok(metadata);
+            } else {
+                asked_again = true;
             }
-            settle::wait_for(identity).await;
         }
     }
 

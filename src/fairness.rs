@@ -12,11 +12,24 @@ const IN_A_ROW: u32 = 128;
 thread_local! {
     /// Ready answers of this thread since it last waited or yielded.
     static READY: Cell<u32> = const { Cell::new(0) };
+    /// Polls and calls of this thread.
+    static TURNS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many polls and calls this thread has made: two equal answers mean that nothing came between.
+pub(crate) fn turns() -> u64 {
+    TURNS.get()
+}
+
+/// Counts a call that is no poll.
+pub(crate) fn count_turn() {
+    TURNS.set(TURNS.get() + 1);
 }
 
 /// Counts one more poll, and is pending, with the task woken, if it has had enough of them. The poll after one that
 /// waited never is.
 pub(crate) fn poll_turn(waited: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
+    count_turn();
     let ready = if *waited { 1 } else { READY.get() + 1 };
     if ready <= IN_A_ROW {
         READY.set(ready);

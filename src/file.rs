@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 
@@ -69,9 +69,38 @@ pub struct File {
     closing: Option<Arc<Answer<io::Result<()>>>>,
     /// The part of a block that `fill_buf` lent.
     lent: Lent,
+    /// The last call was a `fill_buf` that had an answer, and nothing was consumed since.
+    answered: Option<Answered>,
     /// The last poll was pending, so the next one must not yield.
     waited: bool,
     path: Option<Arc<Path>>,
+}
+
+/// When `fill_buf` had an answer.
+///
+/// `futures-lite` polls `fill_buf` once to see whether it is ready and once more for the bytes, and panics if the second
+/// answer is "not yet". Between the two the content may change, or the end of the file may have to be asked for anew.
+struct Answered {
+    /// How many polls this thread had made.
+    turn: u64,
+    /// The time, if the answer came from the stream.
+    at: Option<Instant>,
+}
+
+impl Answered {
+    fn new(from_stream: bool) -> Answered {
+        Answered {
+            turn: fairness::turns(),
+            at: from_stream.then(Instant::now),
+        }
+    }
+
+    /// Whether the present call can be the second one of a pair: nothing else was polled on this thread, and no more
+    /// time has gone than a thread may lose between two statements.
+    fn just_now(&self) -> bool {
+        const PAIR: Duration = Duration::from_millis(100);
+        self.turn == fairness::turns() && self.at.is_none_or(|at| at.elapsed() < PAIR)
+    }
 }
 
 /// One handle of a stream, with its places among the waiters.
@@ -80,6 +109,8 @@ struct Handle {
     places: [Place; 3],
     /// Bytes that were consumed from what `fill_buf` lent, and of which the stream has not heard.
     consumed: AtomicUsize,
+    /// Where the first of them stands.
+    consumed_from: u64,
     /// It counts no longer: it is being closed.
     detached: bool,
 }
@@ -96,15 +127,17 @@ impl Handle {
             stream,
             places,
             consumed: AtomicUsize::new(0),
+            consumed_from: 0,
             detached: false,
         }
     }
 
     /// The stream, with the position where the user believes it to be.
     fn stream(&self) -> &Arc<Stream> {
+        fairness::count_turn();
         if self.consumed.load(Ordering::Relaxed) > 0 {
-            self.stream
-                .advance(self.consumed.swap(0, Ordering::Relaxed));
+            let consumed = self.consumed.swap(0, Ordering::Relaxed);
+            self.stream.advance(self.consumed_from, consumed);
         }
         &self.stream
     }
@@ -645,11 +678,12 @@ impl File {
 
     /// A handle to `stream`.
     pub(crate) fn from_stream(stream: Arc<Stream>) -> File {
-        let path = stream.description().path().map(Arc::from);
+        let path = stream.description().path().cloned();
         File {
             stream: Some(Handle::new(stream)),
             closing: None,
             lent: Lent::default(),
+            answered: None,
             waited: false,
             path,
         }
@@ -682,6 +716,7 @@ impl File {
         poll: impl FnOnce(&Arc<Stream>, &mut Caller<'_, '_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         self.lent = Lent::default();
+        self.answered = None;
         let Some(handle) = &self.stream else {
             return Poll::Ready(Err(closed()));
         };
@@ -742,21 +777,46 @@ impl AsyncRead for File {
 impl AsyncBufRead for File {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let file = self.get_mut();
-        // What was lent before and is not consumed is the answer still, unless something has happened since.
-        let fresh = matches!(&file.stream, Some(handle) if handle.stream.is_fresh(&file.lent));
-        if fresh {
+        let Some(handle) = &file.stream else {
+            return Poll::Ready(Err(closed()));
+        };
+        // Some callers ask twice in one poll, and rely on the same answer.
+        let asked_again = file.answered.take().filter(Answered::just_now);
+        if asked_again.is_none() {
             ready!(fairness::poll_turn(&mut file.waited, cx));
-            file.waited = false;
-        } else {
-            let lent = ready!(file.turn(READER, cx, |stream, caller| stream.poll_fill(caller)))?;
-            file.lent = lent;
         }
+        // What was lent before and is not consumed is the answer still, unless something has happened since.
+        if handle.stream.is_fresh(&file.lent) {
+            file.answered = Some(Answered::new(false));
+        } else {
+            let mut caller = Caller {
+                place: handle.places[READER],
+                cx,
+            };
+            match handle.stream().poll_fill(&mut caller) {
+                Poll::Ready(lent) => {
+                    file.lent = lent?;
+                    file.answered = Some(Answered::new(true));
+                }
+                Poll::Pending if asked_again.is_some() => {}
+                Poll::Pending => {
+                    file.lent = Lent::default();
+                    file.waited = true;
+                    return Poll::Pending;
+                }
+            }
+        }
+        file.waited = false;
         Poll::Ready(Ok(file.lent.bytes()))
     }
 
     fn consume(self: Pin<&mut Self>, amt: usize) {
         let file = self.get_mut();
         if let Some(handle) = &mut file.stream {
+            file.answered = None;
+            if *handle.consumed.get_mut() == 0 {
+                handle.consumed_from = file.lent.position();
+            }
             *handle.consumed.get_mut() += file.lent.consume(amt);
             if handle.stream.is_shared() {
                 handle.stream();

@@ -365,8 +365,8 @@ pub async fn remove_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
 /// ```
 pub async fn remove_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
     let path = path.as_ref();
-    let own = path.to_owned();
-    let removed = backend::long(Place::of(path), move || sys::remove_dir_all(&own));
+    let own = Arc::<Path>::from(path);
+    let removed = backend::long(Place::of(&own), move || sys::remove_dir_all(&own));
     removed.await.on("remove directory", path)
 }
 
@@ -425,8 +425,8 @@ pub async fn remove_file<P: AsRef<Path>>(path: P) -> io::Result<()> {
 /// ```
 pub async fn rename<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::Result<()> {
     let (src, dst) = (src.as_ref(), dst.as_ref());
-    let (from, to) = (src.to_owned(), dst.to_owned());
-    backend::change(Place::of(src), move || sys::rename(&from, &to))
+    let (from, to) = (Arc::<Path>::from(src), dst.to_owned());
+    backend::change(Place::of(&from), move || sys::rename(&from, &to))
         .await
         .on_both("rename", src, dst)
 }
@@ -498,8 +498,8 @@ async fn write_all(path: &Path, contents: &[u8]) -> io::Result<()> {
     options.write(true).create(true).truncate(true);
     let description = if contents.len() <= COPIED_AT_ONCE {
         settle::reached_by(path).await;
-        let (own, bytes) = (path.to_owned(), contents.to_owned());
-        match backend::change(Place::of(path), move || write_now(&options, own, &bytes)).await? {
+        let (own, bytes) = (Arc::<Path>::from(path), contents.to_owned());
+        match backend::change(Place::of(&own), move || write_now(&options, own, &bytes)).await? {
             Written::All => return Ok(()),
             Written::Special(description) => description,
             Written::NoReader => {
@@ -528,7 +528,7 @@ enum Written {
 }
 
 /// Opens, writes and closes. Runs on a pool thread.
-fn write_now(options: &OpenOptions, path: PathBuf, mut bytes: &[u8]) -> io::Result<Written> {
+fn write_now(options: &OpenOptions, path: Arc<Path>, mut bytes: &[u8]) -> io::Result<Written> {
     let description = match options.open_now(path, true)? {
         Opened::Description(description) => description,
         Opened::NoReader => return Ok(Written::NoReader),
@@ -558,8 +558,8 @@ async fn read_and<T: Send + 'static>(
     make: fn(Vec<u8>) -> io::Result<T>,
 ) -> io::Result<T> {
     settle::reached_by(path).await;
-    let own = path.to_owned();
-    let read = backend::query(Place::of(path), move || {
+    let own = Arc::<Path>::from(path);
+    let read = backend::query(Place::of(&own), move || {
         Ok(match read_now(own)? {
             Content::All(bytes) => Ok(make(bytes)?),
             Content::Special(description) => Err(description),
@@ -586,7 +586,7 @@ enum Content {
 }
 
 /// Opens, reads and closes. Runs on a pool thread.
-fn read_now(path: PathBuf) -> io::Result<Content> {
+fn read_now(path: Arc<Path>) -> io::Result<Content> {
     let mut options = OpenOptions::new();
     let Opened::Description(description) = options.read(true).open_now(path, true)? else {
         return Err(ErrorKind::WouldBlock.into());
@@ -628,8 +628,8 @@ pub(crate) async fn query<T: Send + 'static>(
     op: &'static str,
     ask: fn(&Path) -> io::Result<T>,
 ) -> io::Result<T> {
-    let own = path.to_owned();
-    backend::query(Place::of(path), move || ask(&own))
+    let own = Arc::<Path>::from(path);
+    backend::query(Place::of(&own), move || ask(&own))
         .await
         .on(op, path)
 }
@@ -640,8 +640,8 @@ pub(crate) async fn change<T: Send + 'static>(
     op: &'static str,
     change: fn(&Path) -> io::Result<T>,
 ) -> io::Result<T> {
-    let own = path.to_owned();
-    backend::change(Place::of(path), move || change(&own))
+    let own = Arc::<Path>::from(path);
+    backend::change(Place::of(&own), move || change(&own))
         .await
         .on(op, path)
 }

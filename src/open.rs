@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -221,9 +221,10 @@ impl OpenOptions {
     pub(crate) async fn open_description(&self, path: &Path) -> io::Result<Arc<Description>> {
         settle::reached_by(path).await;
         let mut pause = FIRST_PAUSE;
+        let path = Arc::<Path>::from(path);
         loop {
-            let (options, opened) = (self.clone(), path.to_owned());
-            match backend::change(Place::of(path), move || options.open_now(opened, false)).await? {
+            let (options, opened) = (self.clone(), path.clone());
+            match backend::change(Place::of(&path), move || options.open_now(opened, false)).await? {
                 Opened::Description(description) => return Ok(description),
                 Opened::NoReader => {
                     async_io::Timer::after(pause).await;
@@ -234,7 +235,7 @@ impl OpenOptions {
     }
 
     /// Opens the file here and now, perhaps only for a moment. Runs on a pool thread.
-    pub(crate) fn open_now(&self, path: PathBuf, for_a_moment: bool) -> io::Result<Opened> {
+    pub(crate) fn open_now(&self, path: Arc<Path>, for_a_moment: bool) -> io::Result<Opened> {
         let open = || sys::open(&path, &self.std, self.custom_flags);
         let file = match open() {
             // Dropped files that are not closed yet may hold what is missing.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use crate::backend::{self, Place, sys};
@@ -13,8 +14,9 @@ use crate::backend::{self, Place, sys};
 type Identity = (u64, u64);
 
 /// Dropped files of one identity.
-#[derive(Default)]
 struct Entry {
+    /// Tells it from earlier entries of the same identity.
+    number: u64,
     files: usize,
     wakers: Vec<Waker>,
 }
@@ -34,7 +36,14 @@ pub(crate) struct Lingering(Identity);
 
 impl Lingering {
     pub(crate) fn begin(identity: Identity) -> Lingering {
-        lock().entry(identity).or_default().files += 1;
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let mut list = lock();
+        let entry = list.entry(identity).or_insert_with(|| Entry {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            files: 0,
+            wakers: Vec::new(),
+        });
+        entry.files += 1;
         COUNT.fetch_add(1, Ordering::AcqRel);
         Lingering(identity)
     }
@@ -57,21 +66,32 @@ impl Drop for Lingering {
             }
         };
         for waker in wakers {
-            waker.wake();
+            // A waker that panics harms nobody but itself.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
     }
 }
 
 /// Waits until no dropped file of this identity has bytes on their way.
 pub(crate) async fn wait_for(identity: Identity) {
+    let mut place = None;
     poll_fn(|cx| {
         let mut list = lock();
         let Some(entry) = list.get_mut(&identity) else {
             return Poll::Ready(());
         };
-        if !entry.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            entry.wakers.push(cx.waker().clone());
-        }
+        // One place for this future, whatever wakers it brings.
+        let replaced = match place {
+            Some((number, place)) if number == entry.number => Some(std::mem::replace(&mut entry.wakers[place], cx.waker().clone())),
+            _ => {
+                place = Some((entry.number, entry.wakers.len()));
+                entry.wakers.push(cx.waker().clone());
+                None
+            }
+        };
+        // Dropping a waker may drop a task, and that a file: not under the lock.
+        drop(list);
+        drop(replaced);
         Poll::Pending
     })
     .await;
@@ -92,8 +112,8 @@ pub(crate) async fn reached_by(path: &Path) {
     if !anything() {
         return;
     }
-    let asked = path.to_owned();
-    let identity = backend::query(Place::of(path), move || sys::identity(&asked)).await;
+    let asked = Arc::<Path>::from(path);
+    let identity = backend::query(Place::of(&asked), move || sys::identity(&asked)).await;
     if let Ok(identity) = identity {
         wait_for(identity).await;
     }

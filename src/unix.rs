@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::backend::{self, Place, delegate};
 use crate::error::Context;
@@ -71,8 +71,8 @@ pub async fn symlink<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::Resu
 /// ```
 pub async fn chown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     let path = path.as_ref();
-    let own = path.to_owned();
-    let change = backend::change(Place::of(path), move || backend::sys::chown(&own, uid, gid));
+    let own = Arc::<Path>::from(path);
+    let change = backend::change(Place::of(&own), move || backend::sys::chown(&own, uid, gid));
     change.await.on("change the owner of", path)
 }
 
@@ -89,8 +89,8 @@ pub async fn chown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) 
 /// The same as [`chown`].
 pub async fn lchown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     let path = path.as_ref();
-    let own = path.to_owned();
-    let change = backend::change(Place::of(path), move || {
+    let own = Arc::<Path>::from(path);
+    let change = backend::change(Place::of(&own), move || {
         backend::sys::lchown(&own, uid, gid)
     });
     change.await.on("change the owner of", path)

@@ -42,7 +42,10 @@ impl<T> Future for &Answer<T> {
         match state.0.take() {
             Some(answer) => Poll::Ready(answer),
             None => {
-                state.1 = Some(cx.waker().clone());
+                let replaced = state.1.replace(cx.waker().clone());
+                // Dropping a waker may drop its task: not under the lock.
+                drop(state);
+                drop(replaced);
                 Poll::Pending
             }
         }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
@@ -29,7 +29,7 @@ pub(crate) struct Description {
     made_nonblocking: bool,
     /// A lock is held.
     locked: AtomicBool,
-    path: Option<PathBuf>,
+    path: Option<Arc<Path>>,
     /// How often the content was changed through handles made from one another.
     changes: AtomicU64,
     /// Handles and cursors on it.
@@ -62,7 +62,7 @@ impl Description {
         file: File,
         facts: Facts,
         made_nonblocking: bool,
-        path: PathBuf,
+        path: Arc<Path>,
     ) -> Arc<Description> {
         let mut description = Description::new(file, Some(path));
         description.made_nonblocking = made_nonblocking;
@@ -71,7 +71,7 @@ impl Description {
         Arc::new(description)
     }
 
-    fn new(file: File, path: Option<PathBuf>) -> Description {
+    fn new(file: File, path: Option<Arc<Path>>) -> Description {
         Description {
             file: Some(Arc::new(file)),
             facts: OnceLock::new(),
@@ -89,13 +89,23 @@ impl Description {
 
     /// Makes something that may block for ever known to the reactor. What cannot be polled does not block for long.
     fn register(&self, mut facts: Facts) -> Facts {
-        if facts.kind == sys::Kind::Stream {
-            let ours = self.path.is_some();
-            let silent = ours && facts.fifo && !facts.writable;
-            match Ready::new(self.shared(), ours && facts.nonblocking, silent) {
-                Ok(ready) => drop(self.ready.set(ready)),
-                Err(_) => facts.kind = sys::Kind::Plain,
-            }
+        if facts.kind != sys::Kind::Stream {
+            return facts;
+        }
+        let ours = self.path.is_some();
+        let silent = ours && facts.fifo && !facts.writable;
+        let reopened = if ours {
+            None
+        } else {
+            sys::reopen_terminal(self.file(), &facts)
+        };
+        let ready = match reopened {
+            Some(file) => Ready::new(Arc::new(file), true, silent),
+            None => Ready::new(self.shared(), ours && facts.nonblocking, silent),
+        };
+        match ready {
+            Ok(ready) => drop(self.ready.set(ready)),
+            Err(_) => facts.kind = sys::Kind::Plain,
         }
         facts
     }
@@ -117,8 +127,8 @@ impl Description {
         self.ready.get()
     }
 
-    pub(crate) fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
+    pub(crate) fn path(&self) -> Option<&Arc<Path>> {
+        self.path.as_ref()
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -249,9 +259,10 @@ impl FinalError {
 
 impl Drop for Description {
     fn drop(&mut self) {
-        // The reactor forgets the descriptor before it is closed.
-        drop(self.ready.take());
+        // The reactor forgets the descriptor before it is closed. A terminal that was opened again has one of its own.
+        let watched = self.ready.take().and_then(Ready::into_file);
         let Some(file) = self.file.take() else { return };
+        let reopened = watched.filter(|watched| !Arc::ptr_eq(watched, &file));
         let closed = self
             .closed
             .get_mut()
@@ -261,6 +272,9 @@ impl Drop for Description {
         let Some(file) = Arc::into_inner(file) else {
             return;
         };
+        if let Some(reopened) = reopened.and_then(Arc::into_inner) {
+            close::close(reopened, None, None);
+        }
         close::close(file, self.facts.get().map(|facts| facts.identity.0), closed);
     }
 }

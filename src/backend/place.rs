@@ -3,7 +3,8 @@
 //! The dispatcher uses it to keep one dead mount or slow disk from holding every thread. A wrong answer costs fairness
 //! and nothing else, so a path is placed by the mount table and its text, without asking the file system it leads to.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 /// The device that an operation waits for, as far as it can be told without waiting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,13 +14,13 @@ pub(crate) enum Place {
     /// The device with this number.
     Device(u64),
     /// Whatever this path leads to.
-    Path(PathBuf),
+    Path(Arc<Path>),
 }
 
 impl Place {
     /// The place of an operation on `path`.
-    pub(crate) fn of(path: &Path) -> Place {
-        Place::Path(path.to_owned())
+    pub(crate) fn of(path: &Arc<Path>) -> Place {
+        Place::Path(path.clone())
     }
 
     /// A number that is the same for operations on the same device. Zero means unknown.

@@ -42,8 +42,9 @@ const CROWDED: usize = 5;
 /// How long a drainer may sit in one system call before another takes over the queue.
 const STUCK: Duration = Duration::from_millis(2);
 
-/// How many operations must wait for each drainer before a further one is worth its wake-up.
-const WORTH_A_THREAD: usize = 3;
+/// How much work must wait for each drainer before a further one is worth its wake-up: with less, the queue is empty
+/// before the new one has come, and until then it only competes with the tasks that submit.
+const WORTH_A_THREAD: Duration = Duration::from_micros(80);
 
 /// Something that a pool thread can run.
 pub(crate) trait Task: Send + Sync {
@@ -103,6 +104,8 @@ struct Dispatch {
     starting: usize,
     /// Bound on the number of drainers.
     limit: usize,
+    /// What an operation cost lately, in nanoseconds.
+    usual_cost: u64,
     /// The timer that looks for stuck drainers is set.
     watched: bool,
     /// Operations and jobs ever started.
@@ -117,6 +120,7 @@ static DISPATCH: Mutex<Dispatch> = Mutex::new(Dispatch {
     drainers: 0,
     starting: 0,
     limit: DRAINERS,
+    usual_cost: 10_000,
     watched: false,
     operations: 0,
     jobs: 0,
@@ -283,9 +287,10 @@ fn enqueue(job: Job) {
     WAITING.store(dispatch.queue.len(), Ordering::Relaxed);
 
     let drainers = dispatch.drainers.count_ones() as usize;
+    let waits = dispatch.queue.len() as u64 * dispatch.usual_cost;
     let worth_it = drainers < PROCESSORS.load(Ordering::Relaxed)
         && dispatch.starting == 0
-        && dispatch.queue.len() > drainers * WORTH_A_THREAD;
+        && waits > drainers as u64 * WORTH_A_THREAD.as_nanos() as u64;
     let start = if drainers == 0 || worth_it {
         dispatch.begin_drainer()
     } else {
@@ -352,8 +357,13 @@ fn drain(index: usize) {
     loop {
         // Give back the device of the last job, and take the next job or leave.
         let (job, crowded, watch) = {
+            let now = nanos();
             let mut dispatch = lock();
-            SINCE[index].store(0, Ordering::Relaxed);
+            if let since @ 1.. = SINCE[index].swap(0, Ordering::Relaxed) {
+                // A slow one says little about the others.
+                let cost = now.saturating_sub(since).min(200_000);
+                dispatch.usual_cost = (dispatch.usual_cost * 15 + cost) / 16;
+            }
             dispatch.release(std::mem::take(&mut holds));
             let job = dispatch.queue.pop_front();
             WAITING.store(dispatch.queue.len(), Ordering::Relaxed);
@@ -361,7 +371,7 @@ fn drain(index: usize) {
                 // While few drainers run, nothing is stuck, and nobody needs to know where the work is done.
                 Some(job) => {
                     lingered = false;
-                    SINCE[index].store(nanos(), Ordering::Relaxed);
+                    SINCE[index].store(now, Ordering::Relaxed);
                     let crowded = dispatch.drainers.count_ones() as usize >= CROWDED;
                     let watch =
                         !dispatch.queue.is_empty() && dispatch.all_busy() && dispatch.set_watched();

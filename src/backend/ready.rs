@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+
+#[cfg(unix)]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[cfg(unix)]
 use super::sys;
@@ -30,6 +32,11 @@ impl Ready {
             nonblocking,
             silent: AtomicBool::new(silent),
         })
+    }
+
+    /// Takes the file from the reactor.
+    pub(super) fn into_file(self) -> Option<Arc<File>> {
+        self.io.into_inner().ok()
     }
 
     /// Reads what is there, or says `WouldBlock`.
@@ -81,6 +88,10 @@ pub(crate) enum Ready {}
 impl Ready {
     pub(super) fn new(_: Arc<File>, _: bool, _: bool) -> io::Result<Ready> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn into_file(self) -> Option<Arc<File>> {
+        match self {}
     }
 
     pub(crate) fn try_read(&self, _: &mut [u8]) -> io::Result<usize> {

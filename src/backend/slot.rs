@@ -122,10 +122,15 @@ impl<O: Op> Future for InFlight<O> {
             Stage::Taken => unreachable!("an operation was polled after it was done"),
             waiting => {
                 state.stage = waiting;
-                match &mut state.waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    none => *none = Some(cx.waker().clone()),
-                }
+                let known = matches!(&state.waker, Some(waker) if waker.will_wake(cx.waker()));
+                let replaced = if known {
+                    None
+                } else {
+                    state.waker.replace(cx.waker().clone())
+                };
+                // Dropping a waker may drop its task, and with it this very future: not under the lock.
+                drop(state);
+                drop(replaced);
                 Poll::Pending
             }
         }

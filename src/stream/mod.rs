@@ -19,6 +19,7 @@ mod write;
 use std::any::Any;
 use std::fmt;
 use std::io::{self, IoSlice, SeekFrom};
+use std::ops::{Deref, DerefMut};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -114,6 +115,33 @@ enum Question {
     End,
 }
 
+/// The state, locked. Wakers that were replaced meanwhile are dropped after it is released.
+struct Locked<'a>(Option<MutexGuard<'a, State>>);
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        self.0.as_deref().expect("it is locked until it is dropped")
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        self.0
+            .as_deref_mut()
+            .expect("it is locked until it is dropped")
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let replaced = std::mem::take(&mut self.waiters.replaced);
+        self.0 = None;
+        drop(replaced);
+    }
+}
+
 /// Who polls: its place among the waiters, and its task.
 pub(crate) struct Caller<'a, 'b> {
     pub(crate) place: Place,
@@ -176,8 +204,10 @@ impl Stream {
         &self.description
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_> {
+        Locked(Some(
+            self.state.lock().unwrap_or_else(PoisonError::into_inner),
+        ))
     }
 
     /// Reserves a place among the waiters.
@@ -298,10 +328,13 @@ impl Stream {
                 (_, Err(panic)) => state.panic = Some(panic),
                 (_, Ok(Err(error))) => state.asked_in_vain = Some(error),
                 (Question::Facts, Ok(Ok(_))) => {}
-                (Question::Position, Ok(Ok(position))) if state.position == Position::Kernel => {
-                    state.position = Position::Known(position);
+                (Question::Position, Ok(Ok(position))) => {
+                    // If something was accepted since, the kernel has moved on, or will.
+                    let current = changes == description.changes() && !state.has_unwritten();
+                    if current && state.position == Position::Kernel {
+                        state.position = Position::Known(position);
+                    }
                 }
-                (Question::Position, Ok(Ok(_))) => {}
                 (Question::End, Ok(Ok(end))) => state.end = Some((changes, end)),
             }
             state.waiters.take()
@@ -408,11 +441,13 @@ impl Stream {
         if !facts.writable {
             return Poll::Ready(Err(sys::bad_descriptor()));
         }
-        if self.is_buffered(&facts) {
+        let result = if self.is_buffered(&facts) {
             self.poll_write_behind(&mut state, &facts, caller, bufs)
         } else {
             self.poll_write_single(&mut state, &facts, caller, bufs)
-        }
+        };
+        disturb_readers(state);
+        result
     }
 
     /// Moves the position. It moves in the poll that is ready, or not at all.
@@ -421,8 +456,8 @@ impl Stream {
         to: SeekFrom,
         caller: &Caller<'_, '_>,
     ) -> Poll<io::Result<u64>> {
-        let mut state = self.lock();
-        let state = &mut *state;
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let facts = ready!(self.poll_facts(state, caller))?;
         if !has_position(&facts) {
             return Poll::Ready(Err(sys::not_seekable()));
@@ -450,12 +485,22 @@ impl Stream {
         if self.buffering.unbuffered {
             state.read.clear();
         }
+        disturb_readers(guard);
         Poll::Ready(Ok(position))
     }
 
     /// Wakes everybody who waits.
     fn wake_all(&self) {
         let wakers = self.lock().waiters.take();
+        wakers.wake();
+    }
+}
+
+/// Wakes a reader that waits, through another handle, for a block that was given up.
+fn disturb_readers(mut state: Locked<'_>) {
+    if state.read.gives_up_on_reader() {
+        let wakers = state.waiters.take();
+        drop(state);
         wakers.wake();
     }
 }

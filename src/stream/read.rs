@@ -47,6 +47,8 @@ pub(super) struct ReadAhead {
     fillers: usize,
     /// Somebody waits until none of them runs.
     stopping: bool,
+    /// A reader waits for what a job finds.
+    awaited: bool,
     /// Jobs of older epochs fill for nobody.
     epoch: u64,
     /// How many bytes are to be ahead of the reader.
@@ -81,6 +83,8 @@ impl Block {
 pub(crate) struct Lent {
     data: Option<Arc<Buffer>>,
     begin: usize,
+    /// Where the data stands in the file.
+    offset: u64,
     /// The change count under which it was lent.
     changes: u64,
 }
@@ -91,6 +95,11 @@ impl Lent {
             Some(data) => &data.bytes[self.begin..],
             None => &[],
         }
+    }
+
+    /// The position that the bytes stand at.
+    pub(crate) fn position(&self) -> u64 {
+        self.offset + self.begin as u64
     }
 
     /// Passes over `n` bytes, or as many as there are, and says how many they were.
@@ -118,6 +127,11 @@ impl ReadAhead {
         if self.filling || !self.blocks.is_empty() || self.outcome.is_some() {
             self.clear();
         }
+    }
+
+    /// Whether a reader waits although no job reads for it any more.
+    pub(super) fn gives_up_on_reader(&mut self) -> bool {
+        !self.filling && std::mem::take(&mut self.awaited)
     }
 
     /// The position moved: keeps the blocks if it lies within them.
@@ -250,9 +264,12 @@ impl Stream {
     ) -> Poll<io::Result<Lent>> {
         let mut state = self.lock();
         let facts = ready!(self.poll_facts(&mut state, caller))?;
-        if facts.kind == Kind::Stream && state.read.blocks.is_empty() {
+        // Bytes that were taken in may be gone again, to a clone on another thread; only the kernel says what the end is.
+        while facts.kind == Kind::Stream && state.read.blocks.is_empty() {
             drop(state);
-            ready!(self.poll_fill_special(caller))?;
+            if !ready!(self.poll_fill_special(caller))? {
+                return Poll::Ready(Ok(Lent::default()));
+            }
             state = self.lock();
         }
         let wanted = match self.buffering.size {
@@ -266,6 +283,7 @@ impl Stream {
             Lent {
                 data: Some(block.data.clone()),
                 begin,
+                offset: block.offset,
                 changes: state.read.changes,
             }
         })))
@@ -276,13 +294,16 @@ impl Stream {
         !lent.bytes().is_empty() && lent.changes == self.description.changes() && !self.is_shared()
     }
 
-    /// Moves the position over `n` bytes that were lent.
-    pub(crate) fn advance(self: &Arc<Self>, n: usize) {
+    /// Moves the position over `n` bytes that were lent at `from`, unless a clone has moved it meanwhile.
+    pub(crate) fn advance(self: &Arc<Self>, from: u64, n: usize) {
         let mut state = self.lock();
         let (Position::Known(position), Some(facts)) = (state.position, self.description.facts())
         else {
             return;
         };
+        if position != from {
+            return;
+        }
         state.read.pass(position + n as u64);
         self.moved_on(&mut state, facts, position, n);
     }
@@ -327,6 +348,8 @@ impl Stream {
             state.read.clear();
         }
 
+        state.read.awaited = false;
+
         // If bytes are there, they are the answer.
         if state.read.at(position).is_some() {
             return Poll::Ready(Ok(Some(position)));
@@ -360,6 +383,7 @@ impl Stream {
             state.read.next = position;
             self.fill(state);
         }
+        state.read.awaited = true;
         state.wait(caller)
     }
 
@@ -380,6 +404,7 @@ impl Stream {
             state.read.stopping = true;
             return state.wait(caller);
         }
+        super::disturb_readers(state);
         Poll::Ready(())
     }
 
@@ -406,7 +431,8 @@ impl Stream {
         let wakers = {
             let mut state = self.lock();
             state.read.fillers -= 1;
-            if state.read.fillers > 0 || !std::mem::take(&mut state.read.stopping) {
+            let stopped = state.read.fillers == 0 && std::mem::take(&mut state.read.stopping);
+            if !state.read.gives_up_on_reader() && !stopped {
                 return;
             }
             state.waiters.take()
@@ -478,9 +504,6 @@ impl Stream {
                 state.read.changes = changes;
             } else if state.read.changes != changes {
                 state.read.clear();
-                let wakers = state.waiters.take();
-                drop(state);
-                wakers.wake();
                 return false;
             }
             let more = match result {
@@ -496,7 +519,11 @@ impl Stream {
                     n == len && len == planned && self.is_buffered(facts)
                 }
                 Ok(result) => {
-                    state.read.outcome = Some((offset, result.map(drop)));
+                    // Only a reader that waits hears of it. One that has yet to come asks anew: the file may have
+                    // grown by then.
+                    if state.read.awaited {
+                        state.read.outcome = Some((offset, result.map(drop)));
+                    }
                     state.read.short = true;
                     false
                 }
@@ -511,6 +538,7 @@ impl Stream {
             };
             let more = more && state.read.plan(position, true).is_some();
             state.read.filling = more;
+            state.read.awaited = false;
             let wakers = state.waiters.take();
             drop(state);
             wakers.wake();
@@ -526,6 +554,7 @@ impl Stream {
     pub(super) fn carry(&self, buffer: Buffer) {
         let mut state = self.lock();
         let offset = match state.position {
+            _ if !state.read.blocks.is_empty() => state.read.next,
             Position::Known(position) => position,
             _ => 0,
         };
@@ -540,5 +569,6 @@ impl Stream {
 
 /// Bytes of something without position cannot be read again, so no change makes them wrong.
 fn has_blocks_to_distrust(state: &State, facts: &Facts) -> bool {
-    super::has_position(facts) && (!state.read.blocks.is_empty() || state.read.filling)
+    super::has_position(facts)
+        && (!state.read.blocks.is_empty() || state.read.filling || state.read.outcome.is_some())
 }

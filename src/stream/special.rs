@@ -29,19 +29,21 @@ impl Stream {
         }
     }
 
-    /// Takes some bytes in, to be lent.
+    /// Takes some bytes in, to be lent; `false` at the end.
     pub(super) fn poll_fill_special(
         self: &Arc<Self>,
         caller: &mut Caller<'_, '_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<bool>> {
         let mut buffer = Buffer::default();
-        buffer.bytes.resize(self.buffering.size.unwrap_or(FILL), 0);
+        buffer
+            .bytes
+            .resize(self.buffering.size.unwrap_or(FILL), 0);
         let n = ready!(self.poll_read_into(caller, &mut buffer.bytes))?;
         if n > 0 {
             buffer.bytes.truncate(n);
             self.carry(buffer);
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(n > 0))
     }
 
     fn poll_read_into(

@@ -1,5 +1,6 @@
 //! Who waits for a stream: a slab of wakers, a place in it for every role of every handle.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::task::Waker;
 
 /// A place among the waiters.
@@ -13,6 +14,9 @@ pub(super) struct Waiters {
     free: Vec<u32>,
     /// How many of the places hold a waker.
     waiting: usize,
+    /// Wakers that gave way to newer ones. Dropping one may drop a task, and that a handle of this very stream, so they
+    /// are dropped once the lock is released.
+    pub(super) replaced: Vec<Waker>,
 }
 
 impl Waiters {
@@ -38,17 +42,13 @@ impl Waiters {
     /// Waits in a place; the last waker counts.
     pub(super) fn wait(&mut self, place: Place, waker: &Waker) {
         match &mut self.places[place.0 as usize] {
-            Some(present) => present.clone_from(waker),
+            Some(present) if present.will_wake(waker) => {}
+            Some(present) => self.replaced.push(std::mem::replace(present, waker.clone())),
             none => {
                 *none = Some(waker.clone());
                 self.waiting += 1;
             }
         }
-    }
-
-    /// Whether anybody waits.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.waiting > 0
     }
 
     /// Takes the wakers out, each task once, to be woken outside the lock.
@@ -87,9 +87,10 @@ pub(super) struct Wakers {
 }
 
 impl Wakers {
+    /// Wakes them all. A waker that panics harms nobody but itself: the others are woken, and the job goes on.
     pub(super) fn wake(self) {
         for waker in self.first.into_iter().chain(self.rest) {
-            waker.wake();
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
     }
 }

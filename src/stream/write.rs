@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use super::buffer::{Buffer, SMALL};
-use super::{Caller, MOST_INLINE, Position, State, Stream};
+use super::{Caller, Locked, MOST_INLINE, Position, State, Stream};
 use crate::backend::{self, sys};
 use sys::Facts;
 
@@ -34,6 +34,8 @@ pub(super) struct WriteBehind {
     taken: usize,
     /// What was accepted after that.
     gather: Buffer,
+    /// A writer waits for room.
+    wanted: bool,
     /// Where the first unwritten byte goes.
     start: u64,
     /// How often a tail may still be tried again although nobody asks.
@@ -132,6 +134,7 @@ impl Stream {
             // Whole or not at all.
             if state.write.room(wanted, most.max(wanted)) < wanted {
                 if state.write.gather.len() > 0 {
+                    state.write.wanted = true;
                     return state.wait(caller);
                 }
                 state.write.gather.grow_unasked(wanted);
@@ -140,6 +143,7 @@ impl Stream {
         } else {
             let room = state.write.room(wanted.min(MOST_INLINE), most);
             if room == 0 {
+                state.write.wanted = true;
                 return state.wait(caller);
             }
             wanted.min(room).min(MOST_INLINE)
@@ -271,7 +275,7 @@ impl Stream {
             }
             // Writers that waited for room have it now. They are woken by a job that holds nothing, because whoever is
             // woken may end the process on this very thread.
-            if state.waiters.is_waiting() {
+            if std::mem::take(&mut write.wanted) {
                 let wakers = state.waiters.take();
                 drop(state);
                 let place = self.description.place();
@@ -334,7 +338,7 @@ impl Stream {
     }
 
     /// The job leaves. If nobody has the file any more, what could not be written is given up.
-    fn end_writing(&self, mut state: std::sync::MutexGuard<'_, State>) {
+    fn end_writing(&self, mut state: Locked<'_>) {
         let lingering = if state.handles == 0 {
             state.lingering.take()
         } else {

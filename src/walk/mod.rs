@@ -79,7 +79,7 @@ const FIRST_BLOCK: usize = 32;
 pub fn walk<P: AsRef<Path>>(path: P) -> Walk {
     let root = path.as_ref().to_owned();
     Walk {
-        place: Place::of(&root),
+        place: Place::of(&std::sync::Arc::from(root.as_path())),
         fresh: Some(Walker::new(root)),
         present: Vec::new().into_iter(),
         next: None,

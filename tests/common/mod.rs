@@ -42,6 +42,8 @@
 //! * [`is_root`]`()`; on Linux [`fd_count`]`()` and [`thread_count`]`()` of this process.
 //! * [`alone`]`(|| ...)`: runs the test's body in a process of its own, for tests that count descriptors or threads,
 //!   which other tests of the binary would disturb. `AIOFILES_TEST_SCALE`, seeds and skips pass through.
+//! * [`alone_under`]`(&["unshare", "-m"], || ...)`: the same, started by a command; ask [`succeeds`]`(&["unshare", "-m",
+//!   "true"])` first and skip where it cannot be had.
 //! * [`within_limit`]`(name, || ...)`: runs a closure on a thread of its own and panics with the name if it hangs.
 
 #![allow(
@@ -64,8 +66,8 @@ pub use runtime::{Handle, Kind, Runtime, Task, every_runtime, on_runtimes};
 #[cfg(unix)]
 pub use tools::is_root;
 pub use tools::{
-    Seed, alone, assert_same_bytes, iterations, numbered, random_bytes, skip, temp_dir,
-    within_limit,
+    Seed, alone, alone_under, assert_same_bytes, iterations, numbered, random_bytes, skip, succeeds,
+    temp_dir, within_limit,
 };
 #[cfg(target_os = "linux")]
 pub use tools::{fd_count, thread_count};

@@ -174,11 +174,26 @@ pub fn within_limit<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Sen
     }
 }
 
+/// Whether a command runs and succeeds: for `alone_under`, with this binary's `--list` or `true` appended.
+pub fn succeeds(command: &[&str]) -> bool {
+    let [program, args @ ..] = command else {
+        return false;
+    };
+    let output = Command::new(program).args(args).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
 /// Runs the body of the calling test in a process where no other test runs.
 ///
 /// The closure must stand directly in the test function: its type's name tells which test the new process is to run.
 #[track_caller]
 pub fn alone<B: FnOnce() + Send + 'static>(body: B) {
+    alone_under(&[], body);
+}
+
+/// The same as [`alone`], started by a command that gets the program and its arguments appended: `["unshare", "-m"]`.
+#[track_caller]
+pub fn alone_under<B: FnOnce() + Send + 'static>(command: &[&str], body: B) {
     const MARK: &str = "AIOFILES_TEST_ALONE";
     let name = type_name_of_val(&body).trim_end_matches("::{{closure}}");
     let (_, name) = name
@@ -187,7 +202,16 @@ pub fn alone<B: FnOnce() + Send + 'static>(body: B) {
     if env::var_os(MARK).is_some() {
         return within_limit(name, body);
     }
-    let output = Command::new(env::current_exe().expect("the path of this binary"))
+    let exe = env::current_exe().expect("the path of this binary");
+    let mut child = match command {
+        [] => Command::new(exe),
+        [program, args @ ..] => {
+            let mut child = Command::new(program);
+            child.args(args).arg(exe);
+            child
+        }
+    };
+    let output = child
         .args([
             "--exact",
             name,

@@ -9,4 +9,8 @@
 mod support;
 
 mod adapters;
+mod contract;
+mod dirs;
+mod oracle;
 mod runtimes;
+mod special;

@@ -103,6 +103,18 @@ pub(crate) fn write_at(file: &File, buf: &[u8], offset: u64) -> io::Result<usize
     })
 }
 
+/// Writes at `offset` to a file that may know no such call: many files of procfs only take a write at the kernel's own
+/// position, which is moved there first.
+pub(crate) fn write_here(file: &File, buf: &[u8], offset: u64) -> io::Result<usize> {
+    match write_at(file, buf, offset) {
+        Err(error) if error.kind() == io::ErrorKind::NotSeekable => {
+            let _ = seek(file, io::SeekFrom::Start(offset));
+            write(file, buf)
+        }
+        result => result,
+    }
+}
+
 /// Writes where the kernel's own position, or append mode, says.
 pub(crate) fn write(mut file: &File, buf: &[u8]) -> io::Result<usize> {
     call(Call::Write, || {
@@ -245,45 +257,52 @@ pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<u64> {
     call(Call::Copy, || fs::copy(from, to))
 }
 
-/// Copies up to `len` bytes from one position to another; 0 at the end of the source.
+
+/// Copies up to `len` bytes from one position to another, and says how many they were: 0 at the end of the source. An
+/// error comes beside the number, because what was copied before it is copied.
 pub(crate) fn copy_range(
     from: &File,
     read_at: u64,
     to: &File,
     write_at: u64,
     len: u64,
-) -> io::Result<u64> {
+) -> (u64, io::Result<()>) {
     let mut copied = 0;
     while copied < len {
-        let most = clamp(Call::Copy, usize::try_from(len - copied).unwrap_or(MOST));
-        let (read_at, write_at) = (read_at + copied, write_at + copied);
-        let kernel = call(Call::Copy, || {
-            platform::kernel_copy(from, read_at, to, write_at, most)
-        });
-        let n = match kernel? {
-            Some(n) if n > 0 => n as u64,
-            // The kernel refuses, or says 0, which it also does for files that it makes up at each call.
-            _ => plain_copy(from, read_at, to, write_at, most)?,
-        };
-        if n == 0 {
-            break;
+        let most = usize::try_from(len - copied).unwrap_or(MOST);
+        match copy_some(from, read_at + copied, to, write_at + copied, most) {
+            Ok(0) => break,
+            Ok(n) => copied += n,
+            Err(error) => return (copied, Err(error)),
         }
-        copied += n;
     }
-    Ok(copied)
+    (copied, Ok(()))
+}
+
+/// Copies by one call of the kernel if it can, otherwise one buffer.
+fn copy_some(from: &File, source: u64, to: &File, target: u64, most: usize) -> io::Result<u64> {
+    let most = clamp(Call::Copy, most);
+    match call(Call::Copy, || kernel_copy(from, source, to, target, most))? {
+        Some(n) if n > 0 => Ok(n as u64),
+        // The kernel refuses, or says 0, which it also does for files that it makes up at each call.
+        _ => plain_copy(from, source, to, target, most),
+    }
 }
 
 /// Copies one buffer by reading and writing.
-fn plain_copy(from: &File, at: u64, to: &File, write_at: u64, most: usize) -> io::Result<u64> {
+fn plain_copy(from: &File, source: u64, to: &File, target: u64, most: usize) -> io::Result<u64> {
     let len = most.min(256 * 1024);
     let mut buf = Vec::with_capacity(len);
-    let n = self::read_at(from, &mut buf, len, at)?;
+    let n = read_at(from, &mut buf, len, source)?;
     let mut written = 0;
     while written < n {
-        match self::write_at(to, &buf[written..], write_at + written as u64)? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            more => written += more,
+        match write_at(to, &buf[written..], target + written as u64) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(more) => written += more,
+            // The next call meets the error again, with what was written accounted for.
+            Err(_) if written > 0 => break,
+            Err(error) => return Err(error),
         }
     }
-    Ok(n as u64)
+    Ok(written as u64)
 }

@@ -175,6 +175,32 @@ pub(crate) fn is_fifo(path: &Path) -> bool {
     super::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
+/// Opens a terminal that somebody else has opened once more, not blocking, so that the other description stays as it is.
+///
+/// A terminal that blocks takes a write whole or waits, however little room its readiness stands for, and it refuses
+/// RWF_NOWAIT. The other side of a pseudo terminal cannot be opened again: that would make a new one.
+#[cfg(target_os = "linux")]
+pub(crate) fn reopen_terminal(file: &File, facts: &Facts) -> Option<File> {
+    use std::os::fd::AsRawFd;
+
+    if facts.nonblocking || !is_terminal(file) {
+        return None;
+    }
+    let device = super::file_metadata(file).ok()?.rdev();
+    if device == rustix::fs::makedev(5, 2) {
+        return None;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.read(facts.readable).write(facts.writable);
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    open(Path::new(&path), &options, OFlags::NOCTTY.bits() as i32).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn reopen_terminal(_: &File, _: &Facts) -> Option<File> {
+    None
+}
+
 /// Sets or clears O_NONBLOCK on the description.
 pub(crate) fn set_nonblocking(file: &File, nonblocking: bool) -> io::Result<()> {
     call(Call::Metadata, || {
@@ -357,8 +383,9 @@ pub(crate) fn write_foreign(file: &File, buf: &[u8]) -> io::Result<usize> {
             result => return result,
         }
     }
-    // So much a pipe that is ready takes at once.
-    write_plain(file, buf, PIPE_BUF)
+    // So much what is ready takes at once: a terminal may have room for one byte, a pipe has for more.
+    let most = if is_terminal(file) { 1 } else { PIPE_BUF };
+    write_plain(file, buf, most)
 }
 
 /// What POSIX lets a pipe take whole.

@@ -106,6 +106,10 @@ pub(crate) fn is_fifo(_: &Path) -> bool {
     false
 }
 
+pub(crate) fn reopen_terminal(_: &File, _: &Facts) -> Option<File> {
+    None
+}
+
 pub(crate) fn set_nonblocking(_: &File, _: bool) -> io::Result<()> {
     Ok(())
 }

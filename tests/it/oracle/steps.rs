@@ -87,6 +87,8 @@ pub(super) enum Op {
     ReadVectored([usize; 3]),
     ReadExact(usize),
     ReadToEnd,
+    /// Reads pieces of so many bytes until none is left, and does not ask for the end.
+    ReadToLast(usize),
     /// `fill_buf`, and `consume` of at most so many bytes.
     Fill(usize),
     Write(usize),
@@ -161,7 +163,7 @@ impl Plan {
         let mut plan = Plan {
             seed,
             shape: Shape::random(rng),
-            size: rng.usize(..=most),
+            size: file_length(rng, most),
             most,
             steps: Vec::with_capacity(steps),
         };
@@ -177,13 +179,31 @@ impl Plan {
                 };
                 usual = length(rng, most);
             }
-            plan.steps.push(Step {
-                op: operation(rng, mood, usual, most),
-                cancel: cancel && rng.u8(..3) == 0,
-                seed: rng.u64(..),
-            });
+            let op = operation(rng, mood, usual, most);
+            if let Op::ReadToLast(_) = op {
+                // What follows is what shows whether the end was remembered.
+                plan.push(rng, Op::Seek(SeekFrom::Start(0)), false);
+                plan.push(rng, op, false);
+                let grow = match rng.u8(..4) {
+                    0 => Op::ForeignAppend(length(rng, most / 4)),
+                    1 | 2 => Op::SetLen(new_length(rng, most)),
+                    _ => Op::Flush,
+                };
+                plan.push(rng, grow, false);
+                plan.push(rng, Op::Read(usual), cancel);
+            } else {
+                plan.push(rng, op, cancel);
+            }
         }
         plan
+    }
+
+    fn push(&mut self, rng: &mut Rng, op: Op, cancel: bool) {
+        self.steps.push(Step {
+            op,
+            cancel: cancel && rng.u8(..3) == 0,
+            seed: rng.u64(..),
+        });
     }
 
     /// Leaves steps out as long as the plan still fails, and returns the shortest one that does.
@@ -222,11 +242,12 @@ fn operation(rng: &mut Rng, mood: Mood, usual: usize, most: usize) -> Op {
         Mood::Administering => (15, 15),
     };
     match rng.u8(..100) {
-        share if share < reads => match rng.u8(..20) {
-            0..10 => Op::Read(len),
-            10..12 => Op::ReadVectored(thirds(rng, len)),
-            12..15 => Op::Fill(len),
-            15..19 => Op::ReadExact(len),
+        share if share < reads => match rng.u8(..40) {
+            0..20 => Op::Read(len),
+            20..24 => Op::ReadVectored(thirds(rng, len)),
+            24..30 => Op::Fill(len),
+            30..37 => Op::ReadExact(len),
+            37 => Op::ReadToLast(len.max(most / 100)),
             _ => Op::ReadToEnd,
         },
         share if share < reads + writes => match rng.u8(..20) {
@@ -302,16 +323,18 @@ fn target(rng: &mut Rng, most: usize) -> SeekFrom {
     let near = |rng: &mut Rng| length(rng, most) as i64 * if rng.bool() { 1 } else { -1 };
     match rng.u8(..40) {
         0 => *rng
-            .choice([
-                SeekFrom::Start(u64::MAX),
-                SeekFrom::Start(1 << 63),
-                SeekFrom::Start(1 << 40),
-                SeekFrom::Current(i64::MIN),
-                SeekFrom::End(i64::MIN),
-                SeekFrom::Current(1 << 40),
-                SeekFrom::End(1 << 40),
-            ]
-            .iter())
+            .choice(
+                [
+                    SeekFrom::Start(u64::MAX),
+                    SeekFrom::Start(1 << 63),
+                    SeekFrom::Start(1 << 40),
+                    SeekFrom::Current(i64::MIN),
+                    SeekFrom::End(i64::MIN),
+                    SeekFrom::Current(1 << 40),
+                    SeekFrom::End(1 << 40),
+                ]
+                .iter(),
+            )
             .expect("there are some"),
         1..12 => SeekFrom::Start(rng.usize(..=most) as u64),
         12..18 => SeekFrom::Start(0),
@@ -327,6 +350,17 @@ fn new_length(rng: &mut Rng, most: usize) -> u64 {
         1 => u64::MAX,
         2 | 3 => 0,
         4..10 => length(rng, most) as u64,
-        _ => rng.usize(..=most) as u64,
+        _ => file_length(rng, most) as u64,
     }
+}
+
+/// The length of a file: often such that reading ahead ends exactly where the file does.
+fn file_length(rng: &mut Rng, most: usize) -> usize {
+    match rng.u8(..3) {
+        0 => rng.usize(..=most),
+        1 => rng.usize(..=most / 4096) * 4096,
+        // Windows grow from 8 KiB on, four times as large each.
+        _ => [8, 8 + 32, 8 + 32 + 128, 8 + 32 + 128 + 256][rng.usize(..4)] * 1024,
+    }
+    .min(most)
 }

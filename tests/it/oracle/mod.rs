@@ -1,0 +1,157 @@
+//! Random operations on a file of ours and on one of std, with the results compared after every one.
+//!
+//! A session is drawn from a seed (`steps.rs`), and performed (`session.rs`) with the pool or with a hand-stepped one
+//! (`drive.rs`). When the files differ, the operations that led there are printed with the seed of the session; with
+//! `AIOFILES_SEED` set to that, it is the first session of the next run. A session on the hand-stepped pool is repeated
+//! with fewer and fewer operations first, and printed as the shortest that still fails.
+
+mod drive;
+mod session;
+mod steps;
+
+use std::path::Path;
+
+use drive::Drive;
+use session::{Tally, perform};
+use steps::Plan;
+
+use crate::support::{Kind, Seed, every_runtime, iterations, on_runtimes, temp_dir};
+
+/// How many operations a session has.
+const STEPS: usize = 400;
+
+/// Performs sessions until there were so many operations.
+async fn sessions(
+    operations: usize,
+    cancel: bool,
+    enough: fn(&Tally, usize) -> bool,
+    dir: &Path,
+) -> Tally {
+    let seed = Seed::new();
+    let mut tally = Tally::default();
+    for number in 0.. {
+        if enough(&tally, operations) {
+            break;
+        }
+        let plan = Plan::random(seed.value().wrapping_add(number), STEPS, cancel);
+        match perform(&plan, Drive::Pool, dir).await {
+            Ok(more) => tally += more,
+            Err(divergence) => panic!("{}", divergence.story()),
+        }
+    }
+    tally
+}
+
+fn enough_operations(tally: &Tally, wanted: usize) -> bool {
+    tally.operations >= wanted
+}
+
+fn enough_cancelled(tally: &Tally, wanted: usize) -> bool {
+    tally.cancelled >= wanted
+}
+
+#[test]
+fn a_hundred_thousand_operations_have_the_results_of_std() {
+    on_runtimes(&[Kind::BlockOn], |_| async {
+        let dir = temp_dir();
+        let tally = sessions(iterations(100_000), false, enough_operations, dir.path()).await;
+        assert_eq!(tally.cancelled, 0);
+        assert!(
+            tally.errors > tally.operations / 1000,
+            "hardly any errors were compared: {tally:?}"
+        );
+    });
+}
+
+#[test]
+fn under_every_runtime_operations_have_the_results_of_std() {
+    every_runtime(|_| async {
+        let dir = temp_dir();
+        sessions(iterations(10_000), false, enough_operations, dir.path()).await;
+    });
+}
+
+#[test]
+fn cancelled_operations_lose_double_and_disorder_no_byte() {
+    every_runtime(|_| async {
+        let dir = temp_dir();
+        sessions(
+            iterations(100_000).div_ceil(7),
+            true,
+            enough_cancelled,
+            dir.path(),
+        )
+        .await;
+    });
+}
+
+#[cfg(feature = "testing")]
+mod on_the_hand_stepped_pool {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::path::Path;
+
+    use futures_lite::future::block_on;
+
+    use super::STEPS;
+    use super::drive::{Drive, stepped};
+    use super::session::{Divergence, Tally, perform};
+    use super::steps::Plan;
+    use crate::support::{Seed, iterations, temp_dir};
+
+    /// What went wrong, if anything did, also by a panic.
+    fn attempt(plan: &Plan, dir: &Path) -> Result<Tally, Option<Divergence>> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            stepped(|| block_on(perform(plan, Drive::Stepped, dir)))
+        }));
+        match outcome {
+            Ok(verdict) => verdict.map_err(Some),
+            Err(_) => Err(None),
+        }
+    }
+
+    fn sessions(operations: usize, cancel: bool) -> Tally {
+        let dir = temp_dir();
+        let seed = Seed::new();
+        let mut tally = Tally::default();
+        for number in 0.. {
+            if tally.operations >= operations {
+                break;
+            }
+            let plan = Plan::random(seed.value().wrapping_add(number), STEPS, cancel);
+            match attempt(&plan, dir.path()) {
+                Ok(more) => tally += more,
+                Err(first) => {
+                    let shortest = plan
+                        .clone()
+                        .minimised(|plan| attempt(plan, dir.path()).is_err());
+                    let story =
+                        |found: Option<Divergence>| found.map(|divergence| divergence.story());
+                    match attempt(&shortest, dir.path()) {
+                        Err(Some(divergence)) => panic!("{}", divergence.story()),
+                        outcome => panic!(
+                            "{:?}\nnot the same twice, or a panic (see above): {:?}\nthe steps that remain: {:#?}",
+                            story(first),
+                            outcome.map_err(|found| story(found)),
+                            shortest
+                        ),
+                    }
+                }
+            }
+        }
+        tally
+    }
+
+    #[test]
+    fn operations_have_the_results_of_std_whenever_their_jobs_run() {
+        sessions(iterations(20_000), false);
+    }
+
+    #[test]
+    fn operations_cut_at_any_moment_lose_double_and_disorder_no_byte() {
+        let tally = sessions(iterations(40_000), true);
+        assert!(
+            tally.cancelled > tally.operations / 50,
+            "hardly any operation was cut: {tally:?}"
+        );
+    }
+}
