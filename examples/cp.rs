@@ -198,10 +198,10 @@ impl Copier<'_, '_> {
     async fn start_copy(&mut self, from: PathBuf, to: PathBuf, len: u64) {
         let report = self.report;
         report.add_to_do(len);
-        if self.running.len() == AT_ONCE {
-            if let Some(earliest) = self.running.pop_front() {
-                earliest.await;
-            }
+        if self.running.len() == AT_ONCE
+            && let Some(earliest) = self.running.pop_front()
+        {
+            earliest.await;
         }
         self.running.push_back(
             self.executor

@@ -12,7 +12,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_lite::Stream;
 
-use crate::backend::{self, Place, delegate, sys};
+use crate::backend::delegate::{self, DirOptions};
+use crate::backend::{self, Place, sys};
 use crate::error::Context as _;
 use crate::fairness;
 use crate::settle;
@@ -30,7 +31,7 @@ use crate::settle;
 /// ```
 #[derive(Debug, Default)]
 pub struct DirBuilder {
-    inner: async_fs::DirBuilder,
+    options: DirOptions,
 }
 
 impl DirBuilder {
@@ -41,7 +42,7 @@ impl DirBuilder {
 
     /// Whether missing parents are created too. Then it is no error if the directory exists.
     pub fn recursive(&mut self, recursive: bool) -> &mut DirBuilder {
-        self.inner.recursive(recursive);
+        self.options.recursive = recursive;
         self
     }
 
@@ -59,13 +60,16 @@ impl DirBuilder {
     /// * Some other I/O error occurred.
     pub fn create<P: AsRef<Path>>(&self, path: P) -> impl Future<Output = io::Result<()>> + use<P> {
         let path = path.as_ref().to_owned();
-        let created = delegate::create_dir(&self.inner, &path);
-        async move { created.await.on("create directory", &path) }
+        let options = self.options;
+        async move {
+            let created = delegate::create_dir(options, path.clone()).await;
+            created.on("create directory", &path)
+        }
     }
 
     #[cfg(unix)]
     pub(crate) fn set_mode(&mut self, mode: u32) {
-        async_fs::unix::DirBuilderExt::mode(&mut self.inner, mode);
+        self.options.mode = Some(mode);
     }
 }
 

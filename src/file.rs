@@ -4,14 +4,17 @@ use std::fmt;
 use std::fs::{FileTimes, Metadata, Permissions};
 use std::future::Future;
 use std::io::{self, IoSlice, IoSliceMut, SeekFrom};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
+use futures_lite::FutureExt;
 
 use crate::backend::{self, Answer, Description, sys};
 use crate::fairness;
@@ -66,7 +69,7 @@ pub struct File {
     /// The stream behind the handle; `None` once it is closed.
     stream: Option<Handle>,
     /// What closing says, while it goes on.
-    closing: Option<Arc<Answer<io::Result<()>>>>,
+    closing: Option<Arc<Answer<thread::Result<io::Result<()>>>>>,
     /// The part of a block that `fill_buf` lent.
     lent: Lent,
     /// The last call was a `fill_buf` that had an answer, and nothing was consumed since.
@@ -112,7 +115,7 @@ struct Handle {
     /// Where the first of them stands.
     consumed_from: u64,
     /// It counts no longer: it is being closed.
-    detached: bool,
+    closing: bool,
 }
 
 /// The roles in which a handle may wait.
@@ -128,7 +131,7 @@ impl Handle {
             places,
             consumed: AtomicUsize::new(0),
             consumed_from: 0,
-            detached: false,
+            closing: false,
         }
     }
 
@@ -142,18 +145,20 @@ impl Handle {
         &self.stream
     }
 
-    /// Stops counting as a handle; `true` if it was the last one of the description.
-    fn detach(&mut self) -> bool {
-        self.detached = true;
-        self.stream.detach(self.places)
+    /// The caller in one of the roles.
+    fn caller<'a, 'b>(&self, role: usize, cx: &'a mut Context<'b>) -> Caller<'a, 'b> {
+        Caller {
+            place: self.places[role],
+            writer: self.places[WRITER],
+            cx,
+        }
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if !self.detached {
-            self.detach();
-            self.stream.abandon();
+        if !self.closing {
+            self.stream.drop_handle(self.places);
         }
     }
 }
@@ -721,10 +726,7 @@ impl File {
             return Poll::Ready(Err(closed()));
         };
         ready!(fairness::poll_turn(&mut self.waited, cx));
-        let mut caller = Caller {
-            place: handle.places[role],
-            cx,
-        };
+        let mut caller = handle.caller(role, cx);
         let result = poll(handle.stream(), &mut caller);
         self.waited = result.is_pending();
         result
@@ -789,10 +791,7 @@ impl AsyncBufRead for File {
         if handle.stream.is_fresh(&file.lent) {
             file.answered = Some(Answered::new(false));
         } else {
-            let mut caller = Caller {
-                place: handle.places[READER],
-                cx,
-            };
+            let mut caller = handle.caller(READER, cx);
             match handle.stream().poll_fill(&mut caller) {
                 Poll::Ready(lent) => {
                     file.lent = lent?;
@@ -855,7 +854,9 @@ impl AsyncWrite for File {
             file.lent = Lent::default();
             let closing = Arc::<Answer<_>>::default();
             file.closing = Some(closing.clone());
-            backend::drive(async move { closing.give(close(handle).await) });
+            backend::drive(async move {
+                closing.give(AssertUnwindSafe(close(handle)).catch_unwind().await);
+            });
         }
         // Wait for it. A file that is closed already is closed.
         let Some(closing) = &file.closing else {
@@ -863,7 +864,10 @@ impl AsyncWrite for File {
         };
         let result = ready!(Pin::new(&mut &**closing).poll(cx));
         file.closing = None;
-        Poll::Ready(result)
+        match result {
+            Ok(result) => Poll::Ready(result),
+            Err(panic) => panic::resume_unwind(panic),
+        }
     }
 }
 
@@ -880,22 +884,32 @@ impl AsyncSeek for File {
 /// Settles the handle, and closes the descriptor if this was its last user.
 async fn close(mut handle: Handle) -> io::Result<()> {
     let stream = handle.stream().clone();
-    let last = handle.detach();
+    handle.closing = true;
+    let last = stream.close_handle(handle.places);
     drop(handle);
     // Whoever opens the file meanwhile finds what was accepted in it.
     let lingering = stream.linger();
     let mut tried = false;
-    let settled = Waiting::new(&stream)
-        .until(|stream, caller| stream.poll_written_or_given_up(&mut tried, caller))
-        .await;
+    let mut waiting = Waiting::new(&stream);
+    let settled =
+        waiting.until(|stream, caller| stream.poll_written_or_given_up(&mut tried, caller));
+    // The panic of a job belongs to whoever closes, but the file is closed all the same.
+    let settled = AssertUnwindSafe(settled).catch_unwind().await;
+    drop(waiting);
+    stream.handle_closed();
     drop(lingering);
-    if !last {
-        return settled;
+    let closed = if last {
+        // Whoever drops the description last closes it, and tells what close(2) said.
+        let closed = stream.description().notify_closed();
+        drop(stream);
+        (&*closed).await
+    } else {
+        Ok(())
+    };
+    match settled {
+        Ok(settled) => settled.and(closed),
+        Err(panic) => panic::resume_unwind(panic),
     }
-    // Whoever drops the description last closes it, and tells what close(2) said.
-    let closed = stream.description().notify_closed();
-    drop(stream);
-    settled.and((&*closed).await)
 }
 
 /// Takes over a file of std, at the position it has. No system call is made before the first operation.

@@ -11,7 +11,7 @@ use crate::backend::sys::{self, Kind};
 use crate::backend::{self, Description, Place, delegate};
 use crate::error::Context;
 use crate::file::File;
-use crate::open::{OpenOptions, Opened};
+use crate::open::{Descriptors, OpenOptions, Opened};
 use crate::settle;
 
 /// More than this is not copied in one go for a job of the pool, because copying would hold up the executor.
@@ -498,17 +498,20 @@ async fn write_all(path: &Path, contents: &[u8]) -> io::Result<()> {
     options.write(true).create(true).truncate(true);
     let description = if contents.len() <= COPIED_AT_ONCE {
         settle::reached_by(path).await;
-        let (own, bytes) = (Arc::<Path>::from(path), contents.to_owned());
-        match backend::change(Place::of(&own), move || write_now(&options, own, &bytes)).await? {
+        let own = Arc::<Path>::from(path);
+        let mut descriptors = Descriptors::default();
+        let written = loop {
+            let (options, own, bytes) = (options.clone(), own.clone(), contents.to_owned());
+            let place = Place::of(&own);
+            match backend::change(place, move || write_now(&options, own, &bytes)).await {
+                Err(error) if descriptors.may_come_free(&error).await => {}
+                written => break written?,
+            }
+        };
+        match written {
             Written::All => return Ok(()),
             Written::Special(description) => description,
-            Written::NoReader => {
-                OpenOptions::new()
-                    .write(true)
-                    .clone()
-                    .open_description(path)
-                    .await?
-            }
+            Written::NoReader => options.open_description(path).await?,
         }
     } else {
         options.open_description(path).await?
@@ -558,23 +561,27 @@ async fn read_and<T: Send + 'static>(
     make: fn(Vec<u8>) -> io::Result<T>,
 ) -> io::Result<T> {
     settle::reached_by(path).await;
-    let own = Arc::<Path>::from(path);
-    let read = backend::query(Place::of(&own), move || {
-        Ok(match read_now(own)? {
-            Content::All(bytes) => Ok(make(bytes)?),
-            Content::Special(description) => Err(description),
-        })
-    });
-    match read.await {
-        Ok(Ok(made)) => Ok(made),
-        Ok(Err(description)) => {
-            let mut bytes = Vec::new();
-            File::from_description(description)
-                .read_to_end(&mut bytes)
-                .await?;
-            make(bytes)
+    let path = Arc::<Path>::from(path);
+    let mut descriptors = Descriptors::default();
+    loop {
+        let own = path.clone();
+        let read = backend::query(Place::of(&path), move || {
+            Ok(match read_now(own)? {
+                Content::All(bytes) => Ok(make(bytes)?),
+                Content::Special(description) => Err(description),
+            })
+        });
+        match read.await {
+            Ok(Ok(made)) => return Ok(made),
+            Ok(Err(description)) => {
+                let mut bytes = Vec::new();
+                let mut file = File::from_description(description);
+                file.read_to_end(&mut bytes).await?;
+                return make(bytes);
+            }
+            Err(error) if descriptors.may_come_free(&error).await => {}
+            Err(error) => return Err(error),
         }
-        Err(error) => Err(error),
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use crate::backend::{self, Description, sys};
+use crate::backend::{self, Description};
 use crate::file::File;
 
 /// How long to wait before a lock is tried again: doubled each time, up to the longest.
@@ -109,11 +109,7 @@ impl File {
     /// * Some other I/O error occurred.
     pub async fn unlock(&self) -> io::Result<()> {
         let description = self.stopped().await?;
-        backend::change(description.place(), move || {
-            description.set_locked(false);
-            sys::unlock(description.file())
-        })
-        .await
+        backend::change(description.place(), move || description.unlock()).await
     }
 
     async fn wait_for_lock(&self, shared: bool) -> io::Result<()> {
@@ -142,11 +138,10 @@ impl File {
 async fn try_once(description: &Arc<Description>, shared: bool) -> io::Result<bool> {
     let own = description.clone();
     let granted = backend::change(description.place(), move || {
-        let had = own.is_locked();
-        let granted = sys::try_lock(own.file(), shared)?;
-        own.set_locked(had || granted);
-        Ok::<_, io::Error>(granted.then(|| Granted {
-            description: (!had).then_some(own),
+        let grant = own.try_lock(shared)?;
+        Ok::<_, io::Error>(grant.map(|grant| Granted {
+            description: Some(own),
+            grant,
         }))
     })
     .await?;
@@ -155,24 +150,24 @@ async fn try_once(description: &Arc<Description>, shared: bool) -> io::Result<bo
 
 /// A lock that nobody has heard of yet. Dropped before somebody does, it is released.
 struct Granted {
-    /// `None` if the lock was held before, or its caller was told.
+    /// `None` once its caller was told.
     description: Option<Arc<Description>>,
+    grant: u64,
 }
 
 impl Granted {
     fn keep(mut self) {
-        self.description = None;
+        if let Some(description) = self.description.take() {
+            description.keep_lock();
+        }
     }
 }
 
 impl Drop for Granted {
     fn drop(&mut self) {
         if let Some(description) = self.description.take() {
-            backend::spawn(description.place(), move || {
-                description.set_locked(false);
-                // Its owner has gone; there is nobody to tell.
-                let _ = sys::unlock(description.file());
-            });
+            let grant = self.grant;
+            backend::run_elsewhere(description.place(), move || description.release_lock(grant));
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::stream::{Buffering, Stream};
 /// How a file is to be opened, and how it is to be buffered.
 ///
 /// The options of [`std::fs::OpenOptions`], and two for the buffers: [`buffer_size`](Self::buffer_size) and
-/// [`unbuffered`](Self::unbuffered). What only one system has is in the traits of [`unix`](crate::unix) and
-/// [`windows`](crate::windows).
+/// [`unbuffered`](Self::unbuffered). What only one system has is in the traits of `unix` and
+/// `windows`.
 ///
 /// # Examples
 ///
@@ -221,15 +221,19 @@ impl OpenOptions {
     pub(crate) async fn open_description(&self, path: &Path) -> io::Result<Arc<Description>> {
         settle::reached_by(path).await;
         let mut pause = FIRST_PAUSE;
+        let mut descriptors = Descriptors::default();
         let path = Arc::<Path>::from(path);
         loop {
             let (options, opened) = (self.clone(), path.clone());
-            match backend::change(Place::of(&path), move || options.open_now(opened, false)).await? {
-                Opened::Description(description) => return Ok(description),
-                Opened::NoReader => {
+            let open = backend::change(Place::of(&path), move || options.open_now(opened, false));
+            match open.await {
+                Ok(Opened::Description(description)) => return Ok(description),
+                Ok(Opened::NoReader) => {
                     async_io::Timer::after(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
+                Err(error) if descriptors.may_come_free(&error).await => {}
+                Err(error) => return Err(error),
             }
         }
     }
@@ -238,7 +242,7 @@ impl OpenOptions {
     pub(crate) fn open_now(&self, path: Arc<Path>, for_a_moment: bool) -> io::Result<Opened> {
         let open = || sys::open(&path, &self.std, self.custom_flags);
         let file = match open() {
-            // Dropped files that are not closed yet may hold what is missing.
+            // Dropped files that nobody has begun to close may hold what is missing.
             Err(error) if sys::is_out_of_descriptors(&error) && backend::pending_closes() > 0 => {
                 backend::work_off_closes(usize::MAX);
                 open()?
@@ -271,6 +275,23 @@ impl OpenOptions {
 /// How long to wait before a FIFO is tried again: doubled each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Waits once for descriptors that dropped files still hold.
+#[derive(Debug, Default)]
+pub(crate) struct Descriptors {
+    waited: bool,
+}
+
+impl Descriptors {
+    /// Whether it is worth trying once more after `error`, which says that there was no descriptor.
+    pub(crate) async fn may_come_free(&mut self, error: &io::Error) -> bool {
+        if !sys::is_out_of_descriptors(error) || std::mem::replace(&mut self.waited, true) {
+            return false;
+        }
+        backend::one_close_ended().await;
+        true
+    }
+}
 
 /// What came of opening.
 #[derive(Debug)]

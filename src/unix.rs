@@ -121,7 +121,7 @@ impl DirEntryExt for crate::DirEntry {
     }
 }
 
-/// Unix options for [`OpenOptions`](crate::OpenOptions).
+/// Unix options for [`OpenOptions`].
 pub trait OpenOptionsExt: Sealed {
     /// Sets the permission bits of a new file, before the umask.
     fn mode(&mut self, mode: u32) -> &mut Self;

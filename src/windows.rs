@@ -77,7 +77,7 @@ pub async fn symlink_file<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io:
         .on_both("link", &src, &dst)
 }
 
-/// Windows options for [`OpenOptions`](crate::OpenOptions): the arguments of `CreateFile`.
+/// Windows options for [`OpenOptions`]: the arguments of `CreateFile`.
 pub trait OpenOptionsExt: Sealed {
     /// Sets `dwDesiredAccess`, whatever `read`, `write` and `append` say.
     fn access_mode(&mut self, access: u32) -> &mut Self;

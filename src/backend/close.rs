@@ -5,9 +5,12 @@
 #![allow(unsafe_code, reason = "std drops the result of close(2)")]
 
 use std::fs::File;
+use std::future::poll_fn;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
 
 use super::answer::Answer;
 use super::place::Place;
@@ -21,7 +24,9 @@ struct Closing {
 
 impl Closing {
     fn run(self) {
-        let result = close_now(self.file);
+        let close = AssertUnwindSafe(|| close_now(self.file));
+        let panicked = |_| Err(io::Error::other("closing a file panicked"));
+        let result = panic::catch_unwind(close).unwrap_or_else(panicked);
         if let Some(closed) = self.closed {
             closed.give(result);
         }
@@ -57,9 +62,35 @@ pub(crate) fn work_off(most: usize) -> usize {
         let Some(closing) = closing else { break };
         closing.run();
         PENDING.fetch_sub(1, Ordering::Relaxed);
+        ended();
         count += 1;
     }
     count
+}
+
+/// Those who wait until a file that is being closed has been.
+static WAITING: Mutex<Vec<Waker>> = Mutex::new(Vec::new());
+
+fn ended() {
+    let waiting = std::mem::take(&mut *WAITING.lock().unwrap_or_else(PoisonError::into_inner));
+    for waker in waiting {
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    }
+}
+
+/// Waits until nothing that is pending now is pending any more, or a file was closed.
+pub(crate) async fn one_ended() {
+    let mut waited = false;
+    poll_fn(|cx| {
+        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+        if waited || pending() == 0 {
+            return Poll::Ready(());
+        }
+        waited = true;
+        waiting.push(cx.waker().clone());
+        Poll::Pending
+    })
+    .await;
 }
 
 /// How many files wait to be closed or are being closed.

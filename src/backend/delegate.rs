@@ -6,9 +6,11 @@
 use std::fs::Permissions;
 use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use futures_lite::FutureExt;
 
 use super::answer::Answer;
 use super::pool;
@@ -69,37 +71,42 @@ pub(crate) async fn symlink_file(src: PathBuf, dst: PathBuf) -> io::Result<()> {
     .await
 }
 
-/// The builder of `async-fs`, asked to create `path`.
-pub(crate) fn create_dir(
-    builder: &async_fs::DirBuilder,
-    path: &Path,
-) -> impl Future<Output = io::Result<()>> + Send + use<> {
-    let created = builder.create(path.to_owned());
-    driven(Call::CreateDir, created)
+/// How a directory is to be created.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DirOptions {
+    pub(crate) recursive: bool,
+    pub(crate) mode: Option<u32>,
+}
+
+pub(crate) async fn create_dir(options: DirOptions, path: PathBuf) -> io::Result<()> {
+    driven(Call::CreateDir, async move {
+        let mut builder = async_fs::DirBuilder::new();
+        builder.recursive(options.recursive);
+        #[cfg(unix)]
+        if let Some(mode) = options.mode {
+            async_fs::unix::DirBuilderExt::mode(&mut builder, mode);
+        }
+        builder.create(path).await
+    })
+    .await
 }
 
 /// Drives `future` on the pool, and waits for what comes of it.
-fn driven<T: Send + 'static>(
+async fn driven<T: Send + 'static>(
     what: Call,
     future: impl Future<Output = io::Result<T>> + Send + 'static,
-) -> impl Future<Output = io::Result<T>> + Send {
-    let mut future = Some(future);
-    let mut waiting = None;
-    std::future::poll_fn(move |cx| {
-        let answer = waiting.get_or_insert_with(|| {
-            let answer = Arc::<Answer<_>>::default();
-            if let Some(future) = future.take() {
-                let told = answer.clone();
-                pool::drive(async move {
-                    let result = match call(what, || Ok(())) {
-                        Ok(()) => future.await,
-                        Err(error) => Err(error),
-                    };
-                    told.give(result);
-                });
-            }
-            answer
+) -> io::Result<T> {
+    let answer = Arc::<Answer<_>>::default();
+    let told = answer.clone();
+    pool::drive(async move {
+        let result = AssertUnwindSafe(async move {
+            call(what, || Ok(()))?;
+            future.await
         });
-        Pin::new(&mut &**answer).poll(cx)
-    })
+        told.give(result.catch_unwind().await);
+    });
+    match (&*answer).await {
+        Ok(result) => result,
+        Err(panic) => panic::resume_unwind(panic),
+    }
 }

@@ -27,8 +27,8 @@ pub(crate) struct Description {
     ready: OnceLock<Ready>,
     /// We opened it and set O_NONBLOCK on it.
     made_nonblocking: bool,
-    /// A lock is held.
-    locked: AtomicBool,
+    /// The file lock. Held around flock(2), so that taking and releasing do not overtake one another.
+    lock: Mutex<LockState>,
     path: Option<Arc<Path>>,
     /// How often the content was changed through handles made from one another.
     changes: AtomicU64,
@@ -38,8 +38,17 @@ pub(crate) struct Description {
     sync_error: Mutex<Option<FinalError>>,
     /// Told what close(2) says.
     closed: Mutex<Option<Arc<Answer<io::Result<()>>>>>,
+    /// Somebody was told that the lock is held.
+    lock_kept: AtomicBool,
     /// Callers that wait for a file lock, in their order.
     lock_line: Mutex<VecDeque<Arc<Mutex<Option<Waker>>>>>,
+}
+
+/// What is known about the file lock.
+#[derive(Debug, Default)]
+struct LockState {
+    /// How often it was granted or released.
+    grants: u64,
 }
 
 /// An error that is returned more than once.
@@ -77,7 +86,8 @@ impl Description {
             facts: OnceLock::new(),
             ready: OnceLock::new(),
             made_nonblocking: false,
-            locked: AtomicBool::new(false),
+            lock: Mutex::new(LockState::default()),
+            lock_kept: AtomicBool::new(false),
             path,
             changes: AtomicU64::new(0),
             users: AtomicUsize::new(0),
@@ -196,19 +206,45 @@ impl Description {
             sys::seek(self.file(), io::SeekFrom::Start(position))?;
         }
         if self.made_nonblocking {
+            if let Some(ready) = self.ready.get() {
+                ready.will_block();
+            }
             sys::set_nonblocking(self.file(), false)?;
         }
         Ok(())
     }
 
-    /// Whether its lock is held through this crate.
-    pub(crate) fn is_locked(&self) -> bool {
-        self.locked.load(Ordering::Acquire)
+    /// Tries to lock the file, and says which grant this is if it is granted. Runs on a pool thread.
+    pub(crate) fn try_lock(&self, shared: bool) -> io::Result<Option<u64>> {
+        let mut state = lock(&self.lock);
+        if !sys::try_lock(self.file(), shared)? {
+            return Ok(None);
+        }
+        state.grants += 1;
+        Ok(Some(state.grants))
     }
 
-    /// Takes note that its lock is held, or not.
-    pub(crate) fn set_locked(&self, locked: bool) {
-        self.locked.store(locked, Ordering::Release);
+    /// Takes note that somebody was told of the grant and relies on it.
+    pub(crate) fn keep_lock(&self) {
+        self.lock_kept.store(true, Ordering::Release);
+    }
+
+    /// Releases a grant of which nobody was told, unless somebody else relies on the lock by now, or will soon. Runs on a
+    /// pool thread.
+    pub(crate) fn release_lock(&self, grant: u64) {
+        let state = lock(&self.lock);
+        if state.grants == grant && !self.lock_kept.load(Ordering::Acquire) {
+            // Its owner has gone; there is nobody to tell.
+            let _ = sys::unlock(self.file());
+        }
+    }
+
+    /// Releases the lock. Runs on a pool thread.
+    pub(crate) fn unlock(&self) -> io::Result<()> {
+        let mut state = lock(&self.lock);
+        state.grants += 1;
+        self.lock_kept.store(false, Ordering::Release);
+        sys::unlock(self.file())
     }
 
     /// Gives the standard library's file back, if nobody else holds this description.

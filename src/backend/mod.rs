@@ -28,7 +28,9 @@ mod slot;
 pub(crate) mod sys;
 
 pub(crate) use answer::Answer;
-pub(crate) use close::{pending as pending_closes, work_off as work_off_closes};
+pub(crate) use close::{
+    one_ended as one_close_ended, pending as pending_closes, work_off as work_off_closes,
+};
 pub(crate) use description::Description;
 pub(crate) use exit::{is_ending, progress};
 pub use info::{Backend, BackendKind, backend, set_max_concurrent_operations};
@@ -83,9 +85,14 @@ where
 
 /// Drops something whose drop may block: here if this thread may block, otherwise on the pool.
 pub(crate) fn drop_elsewhere<T: Send + 'static>(value: T) {
+    run_elsewhere(Place::Anywhere, move || drop(value));
+}
+
+/// Does something that may block: here if this thread may block, otherwise on the pool.
+pub(crate) fn run_elsewhere(place: Place, work: impl FnOnce() + Send + 'static) {
     if pool::may_block() {
-        drop(value);
+        work();
     } else {
-        pool::spawn(Place::Anywhere, move || drop(value));
+        spawn(place, work);
     }
 }

@@ -17,7 +17,7 @@ use super::sys;
 pub(crate) struct Ready {
     io: async_io::Async<Arc<File>>,
     /// O_NONBLOCK is set and nobody else's business, so a call can be tried without asking first.
-    nonblocking: bool,
+    nonblocking: AtomicBool,
     /// A FIFO that we opened and that has not been ready yet: as long as no writer has come, the kernel says "end of
     /// file", and means "wait".
     silent: AtomicBool,
@@ -29,9 +29,14 @@ impl Ready {
     pub(super) fn new(file: Arc<File>, nonblocking: bool, silent: bool) -> io::Result<Ready> {
         Ok(Ready {
             io: async_io::Async::new_nonblocking(file)?,
-            nonblocking,
+            nonblocking: AtomicBool::new(nonblocking),
             silent: AtomicBool::new(silent),
         })
+    }
+
+    /// O_NONBLOCK is about to be cleared: from now on, ask before each call.
+    pub(super) fn will_block(&self) {
+        self.nonblocking.store(false, Ordering::Relaxed);
     }
 
     /// Takes the file from the reactor.
@@ -42,7 +47,7 @@ impl Ready {
     /// Reads what is there, or says `WouldBlock`.
     pub(crate) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let file = self.io.get_ref();
-        let n = if self.nonblocking {
+        let n = if self.nonblocking.load(Ordering::Relaxed) {
             sys::read_ready(file, buf)?
         } else {
             sys::read_foreign(file, buf)?
@@ -57,7 +62,7 @@ impl Ready {
     /// Writes what there is room for, or says `WouldBlock`.
     pub(crate) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         let file = self.io.get_ref();
-        if self.nonblocking {
+        if self.nonblocking.load(Ordering::Relaxed) {
             sys::write_ready(file, buf)
         } else {
             sys::write_foreign(file, buf)
@@ -88,6 +93,10 @@ pub(crate) enum Ready {}
 impl Ready {
     pub(super) fn new(_: Arc<File>, _: bool, _: bool) -> io::Result<Ready> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn will_block(&self) {
+        match *self {}
     }
 
     pub(super) fn into_file(self) -> Option<Arc<File>> {

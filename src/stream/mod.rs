@@ -24,6 +24,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
 
 use crate::backend::{self, Description, sys};
 use crate::settle::Lingering;
@@ -73,8 +74,8 @@ struct State {
     single: Single,
     /// The question that a job asks the kernel now.
     asking: Option<Question>,
-    /// The answer to [`Question::End`], with the change count that it belongs to.
-    end: Option<(u64, u64)>,
+    /// The answer to [`Question::End`].
+    end: Option<End>,
     /// A question could not be answered.
     asked_in_vain: Option<io::Error>,
     /// An operation that takes a place in the order runs.
@@ -86,6 +87,8 @@ struct State {
     waiters: Waiters,
     /// Handles that share this stream.
     handles: usize,
+    /// Handles that are being closed, and will deal with what cannot be written.
+    closing: usize,
     /// Present once the last handle is gone with bytes on their way.
     lingering: Option<Lingering>,
     /// Used since the last look for idle buffers.
@@ -142,9 +145,27 @@ impl Drop for Locked<'_> {
     }
 }
 
+/// Where the file ended when the kernel was asked.
+struct End {
+    end: u64,
+    changes: u64,
+    at: Instant,
+}
+
+impl End {
+    /// Whether it is the answer to the seek that polls now. If it was another's, who went away before the answer came, it
+    /// is as old as that, and the file of others may have grown since.
+    fn is_current(&self, description: &Description) -> bool {
+        const OLD: Duration = Duration::from_secs(1);
+        self.changes == description.changes() && self.at.elapsed() < OLD
+    }
+}
+
 /// Who polls: its place among the waiters, and its task.
 pub(crate) struct Caller<'a, 'b> {
     pub(crate) place: Place,
+    /// The place of the writer of its handle, which tells one handle from another.
+    pub(crate) writer: Place,
     pub(crate) cx: &'a mut Context<'b>,
 }
 
@@ -159,6 +180,26 @@ impl State {
     fn rethrow(&mut self) {
         if let Some(panic) = self.panic.take() {
             panic::resume_unwind(panic);
+        }
+    }
+
+    /// Gives the places of a handle up; its wakers are returned to be dropped outside the lock.
+    fn leave(&mut self, places: [Place; 3]) -> [Option<Waker>; 3] {
+        if let Some(error) = places
+            .iter()
+            .find_map(|place| self.single.leave(*place))
+        {
+            self.left_error.get_or_insert(error);
+        }
+        places.map(|place| self.waiters.leave(place))
+    }
+
+    /// Ends the time for which others wait for a dropped file, if nobody is left who has it.
+    fn end_lingering(&mut self) -> Option<Lingering> {
+        if self.handles == 0 && self.closing == 0 {
+            self.lingering.take()
+        } else {
+            None
         }
     }
 
@@ -182,7 +223,7 @@ impl Stream {
                 position,
                 read: ReadAhead::default(),
                 write: WriteBehind::default(),
-                single: Single::None,
+                single: Single::default(),
                 asking: None,
                 end: None,
                 asked_in_vain: None,
@@ -191,6 +232,7 @@ impl Stream {
                 panic: None,
                 waiters: Waiters::default(),
                 handles: 0,
+                closing: 0,
                 lingering: None,
                 touched: false,
                 listed: false,
@@ -232,28 +274,38 @@ impl Stream {
         [(); 3].map(|()| state.waiters.enter())
     }
 
-    /// A handle goes. `true` when it was the last one of the description.
-    pub(crate) fn detach(&self, places: [Place; 3]) -> bool {
+    /// A handle is dropped. What it and its clones accepted is still written, and others can wait for that.
+    pub(crate) fn drop_handle(self: &Arc<Self>, places: [Place; 3]) {
+        self.description.leave();
+        let mut state = self.lock();
+        let wakers = state.leave(places);
+        state.handles -= 1;
+        if state.handles == 0 && state.closing == 0 && state.has_unwritten() {
+            let facts = self.description.facts();
+            state.lingering = facts.map(|facts| Lingering::begin(facts.identity));
+            // A tail that could not be written gets one more chance.
+            self.retry(&mut state);
+        }
+        drop(state);
+        drop(wakers);
+    }
+
+    /// A handle begins to close: it no longer counts as one, but sees to what it and its clones accepted. `true` if it
+    /// was the last one of the description.
+    pub(crate) fn close_handle(&self, places: [Place; 3]) -> bool {
         let last = self.description.leave();
         let mut state = self.lock();
-        let wakers = places.map(|place| state.waiters.leave(place));
+        let wakers = state.leave(places);
         state.handles -= 1;
+        state.closing += 1;
         drop(state);
         drop(wakers);
         last
     }
 
-    /// The last handle was dropped: what it accepted is still written, and others can wait for that.
-    pub(crate) fn abandon(self: &Arc<Self>) {
-        let mut state = self.lock();
-        if state.handles > 0 || !state.has_unwritten() || state.lingering.is_some() {
-            return;
-        }
-        if let Some(facts) = self.description.facts() {
-            state.lingering = Some(Lingering::begin(facts.identity));
-        }
-        // A tail that could not be written gets one more chance.
-        self.retry(&mut state);
+    /// The handle has done all it could about what was accepted.
+    pub(crate) fn handle_closed(&self) {
+        self.lock().closing -= 1;
     }
 
     /// Whether somebody else may move the position.
@@ -335,7 +387,13 @@ impl Stream {
                         state.position = Position::Known(position);
                     }
                 }
-                (Question::End, Ok(Ok(end))) => state.end = Some((changes, end)),
+                (Question::End, Ok(Ok(end))) => {
+                    state.end = Some(End {
+                        end,
+                        changes,
+                        at: Instant::now(),
+                    });
+                }
             }
             state.waiters.take()
         };
@@ -434,12 +492,12 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let mut state = self.lock();
         let facts = ready!(self.poll_facts(&mut state, caller))?;
+        if !facts.writable {
+            return Poll::Ready(Err(sys::bad_descriptor()));
+        }
         if facts.kind == Kind::Stream {
             drop(state);
             return self.poll_write_special(caller, bufs);
-        }
-        if !facts.writable {
-            return Poll::Ready(Err(sys::bad_descriptor()));
         }
         let result = if self.is_buffered(&facts) {
             self.poll_write_behind(&mut state, &facts, caller, bufs)
@@ -469,7 +527,7 @@ impl Stream {
             SeekFrom::Start(offset) => (offset, 0),
             SeekFrom::Current(offset) => (ready!(self.poll_position_now(state, caller))?, offset),
             SeekFrom::End(offset) => match state.end.take() {
-                Some((changes, end)) if changes == self.description.changes() => (end, offset),
+                Some(answer) if answer.is_current(&self.description) => (answer.end, offset),
                 _ => return self.poll_asked(state, Question::End, caller),
             },
         };
@@ -481,7 +539,7 @@ impl Stream {
         // Move. What was read ahead and lies around the new position stays.
         state.position = Position::Known(position);
         state.read.moved(position);
-        state.single = Single::None;
+        state.single.forget(caller.writer);
         if self.buffering.unbuffered {
             state.read.clear();
         }

@@ -30,10 +30,7 @@ impl<'a> Waiting<'a> {
         poll_fn(move |cx: &mut Context<'_>| {
             poll(
                 self.stream,
-                &mut Caller {
-                    place: self.place,
-                    cx,
-                },
+                &mut Caller { place: self.place, writer: self.place, cx },
             )
         })
     }

@@ -228,6 +228,9 @@ impl Stream {
         let mut state = self.lock();
         let facts = ready!(self.poll_facts(&mut state, caller))?;
         let wanted = bufs.iter().map(|buf| buf.len()).sum::<usize>();
+        if !facts.readable {
+            return Poll::Ready(Err(sys::bad_descriptor()));
+        }
         if facts.kind == Kind::Stream && state.read.blocks.is_empty() {
             drop(state);
             return self.poll_read_special(caller, bufs);
@@ -264,6 +267,9 @@ impl Stream {
     ) -> Poll<io::Result<Lent>> {
         let mut state = self.lock();
         let facts = ready!(self.poll_facts(&mut state, caller))?;
+        if !facts.readable {
+            return Poll::Ready(Err(sys::bad_descriptor()));
+        }
         // Bytes that were taken in may be gone again, to a clone on another thread; only the kernel says what the end is.
         while facts.kind == Kind::Stream && state.read.blocks.is_empty() {
             drop(state);
@@ -334,9 +340,6 @@ impl Stream {
         if facts.kind != Kind::Stream {
             ready!(self.poll_settled(state, caller))?;
         }
-        if !facts.readable {
-            return Poll::Ready(Err(sys::bad_descriptor()));
-        }
         let position = ready!(self.poll_position_now(state, caller))?;
         if wanted == 0 {
             return Poll::Ready(Ok(None));
@@ -399,6 +402,10 @@ impl Stream {
     /// Throws away what was read ahead, and waits until no job reads any more.
     pub(crate) fn poll_stop_reading(&self, caller: &Caller<'_, '_>) -> Poll<()> {
         let mut state = self.lock();
+        if state.handles > 1 {
+            // Others go on reading, and whoever asks will get a duplicate.
+            return Poll::Ready(());
+        }
         state.read.clear();
         if state.read.fillers > 0 {
             state.read.stopping = true;

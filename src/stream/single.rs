@@ -9,41 +9,59 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use super::write::within_limits;
-use super::{Caller, MOST_INLINE, Position, State, Stream, has_position};
+use super::{Caller, MOST_INLINE, Place, Position, State, Stream, has_position};
 use crate::backend::{self, sys};
 use sys::Facts;
 
-/// The one write.
+/// The one write, and the answers of earlier ones.
+#[derive(Debug, Default)]
+pub(super) struct Single {
+    /// A job writes.
+    running: bool,
+    /// For whom: the writer of the handle, if it is still there.
+    owner: Option<Place>,
+    /// Writes that ended, and whose callers were not told.
+    done: Vec<Done>,
+}
+
+/// A write that ended.
 #[derive(Debug)]
-pub(super) enum Single {
-    /// There is none.
-    None,
-    /// A job performs it.
-    Running,
-    /// It ended, and its caller was not told.
-    Done {
-        /// What was written.
-        bytes: Vec<u8>,
-        result: io::Result<usize>,
-    },
+struct Done {
+    owner: Place,
+    /// What was written.
+    bytes: Vec<u8>,
+    result: io::Result<usize>,
 }
 
 impl Single {
     pub(super) fn is_running(&self) -> bool {
-        matches!(self, Single::Running)
+        self.running
     }
 
-    /// Takes the error of a write whose caller went away.
+    /// Takes the answer that waits for `owner`.
+    fn take(&mut self, owner: Place) -> Option<Done> {
+        let index = self.done.iter().position(|done| done.owner == owner)?;
+        Some(self.done.swap_remove(index))
+    }
+
+    /// Takes the error of a write, from whichever handle: its caller may have gone away.
     pub(super) fn take_error(&mut self) -> Option<io::Error> {
-        match std::mem::replace(self, Single::None) {
-            Single::Done {
-                result: Err(error), ..
-            } => Some(error),
-            other => {
-                *self = other;
-                None
-            }
+        let index = self.done.iter().position(|done| done.result.is_err())?;
+        self.done.swap_remove(index).result.err()
+    }
+
+    /// `owner` does something else: its last write counts as one that was cancelled.
+    pub(super) fn forget(&mut self, owner: Place) {
+        self.done
+            .retain(|done| done.owner != owner || done.result.is_err());
+    }
+
+    /// `owner` goes: its place may soon be somebody else's. Returns the error that it was not told of.
+    pub(super) fn leave(&mut self, owner: Place) -> Option<io::Error> {
+        if self.owner == Some(owner) {
+            self.owner = None;
         }
+        self.take(owner)?.result.err()
     }
 }
 
@@ -56,17 +74,17 @@ impl Stream {
         caller: &Caller<'_, '_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // Answer with the write that has ended, if it is the one that is asked for. If it is not, it was cancelled and
+        // happened all the same; only its error is of interest.
+        if let Some(done) = state.single.take(caller.writer) {
+            if begins_with(bufs, &done.bytes) || done.result.is_err() {
+                return Poll::Ready(done.result);
+            }
+        }
         if state.single.is_running() {
             return state.wait(caller);
         }
         ready!(self.poll_in_order(state, caller))?;
-
-        // Answer with the write that has ended, if it is the one that is asked for.
-        if let Single::Done { bytes, result } = std::mem::replace(&mut state.single, Single::None) {
-            if begins_with(bufs, &bytes) || result.is_err() {
-                return Poll::Ready(result);
-            }
-        }
 
         // Otherwise perform a new one, with bytes of its own.
         let bytes = gather(bufs, MOST_INLINE);
@@ -81,7 +99,8 @@ impl Stream {
             }
             _ => unreachable!("only append mode leaves the position to the kernel"),
         };
-        state.single = Single::Running;
+        state.single.running = true;
+        state.single.owner = Some(caller.writer);
         state.read.clear();
         let stream = self.clone();
         let append = facts.append;
@@ -106,18 +125,19 @@ impl Stream {
                 (Ok(Ok(_)), None) if append => state.position = Position::Kernel,
                 _ => {}
             }
-            state.single = match result {
-                Ok(result) => Single::Done { bytes, result },
-                Err(panic) => {
-                    state.panic = Some(panic);
-                    Single::None
-                }
-            };
-            let lingering = if state.handles == 0 {
-                state.lingering.take()
-            } else {
-                None
-            };
+            state.single.running = false;
+            match (result, state.single.owner.take()) {
+                (Ok(result), Some(owner)) => state.single.done.push(Done {
+                    owner,
+                    bytes,
+                    result,
+                }),
+                // Its handle has gone; others may still hear of the error.
+                (Ok(Err(error)), None) => drop(state.left_error.get_or_insert(error)),
+                (Ok(Ok(_)), None) => {}
+                (Err(panic), _) => state.panic = Some(panic),
+            }
+            let lingering = state.end_lingering();
             (state.waiters.take(), lingering)
         };
         wakers.wake();

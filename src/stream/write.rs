@@ -217,7 +217,7 @@ impl Stream {
                 return state.wait(caller);
             }
             let error = error.take();
-            if state.handles == 0 {
+            if state.handles == 0 && state.closing == 1 {
                 state.write.give_up();
             }
             return Poll::Ready(Err(error
@@ -339,11 +339,7 @@ impl Stream {
 
     /// The job leaves. If nobody has the file any more, what could not be written is given up.
     fn end_writing(&self, mut state: Locked<'_>) {
-        let lingering = if state.handles == 0 {
-            state.lingering.take()
-        } else {
-            None
-        };
+        let lingering = state.end_lingering();
         if lingering.is_some() {
             state.write.give_up();
         }

@@ -201,13 +201,16 @@ fn custom_flags_do_what_they_do_in_std() {
 // ---------------------------------------------------------------------------------------------------------------------
 // Paths
 
-/// A directory with one of each kind.
-struct Layout(tempfile::TempDir);
+/// A directory with one of each kind, in a directory of its own, so that `..` leads to nobody else's.
+struct Layout(tempfile::TempDir, PathBuf);
 
 impl Layout {
     fn new() -> Layout {
         use std::os::unix::fs::symlink;
-        let layout = Layout(temp_dir());
+        let dir = temp_dir();
+        let base = dir.path().join("layout");
+        std::fs::create_dir(&base).unwrap();
+        let layout = Layout(dir, base);
         std::fs::write(layout.at("file"), "text").unwrap();
         std::fs::create_dir_all(layout.at("dir/inner")).unwrap();
         std::fs::write(layout.at("dir/file"), "more").unwrap();
@@ -226,7 +229,7 @@ impl Layout {
             return PathBuf::new();
         }
         // Not `join`, which would tidy it.
-        let mut whole = self.0.path().as_os_str().to_owned();
+        let mut whole = self.1.as_os_str().to_owned();
         whole.push("/");
         whole.push(path);
         whole.into()
@@ -254,7 +257,7 @@ impl Layout {
             }
         }
         let mut all = Vec::new();
-        add(self.0.path(), self.0.path(), &mut all);
+        add(&self.1, &self.1, &mut all);
         all.sort();
         all
     }

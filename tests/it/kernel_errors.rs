@@ -72,7 +72,11 @@ impl Mount {
     fn fill(&self, but: usize) {
         let stat = rustix::fs::statvfs(self.path()).expect("the free space");
         let free = (stat.f_bavail * stat.f_frsize) as usize;
-        std::fs::write(self.at("filler"), vec![0; free.saturating_sub(but)]).expect("a filler");
+        // A write in the background may be quicker: then the filler comes short, and takes all there is.
+        match std::fs::write(self.at("filler"), vec![0; free.saturating_sub(but)]) {
+            Err(error) if error.kind() != ErrorKind::StorageFull => panic!("{error}"),
+            _ => {}
+        }
     }
 
     /// Gives it back.
@@ -299,6 +303,9 @@ async fn random_sequences(narrow: &impl Narrow, count: usize) {
             assert!(whole[..accepted].starts_with(&found), "{context}: {log:?}");
         }
         narrow.relax();
+        // The next sequence begins with an empty file.
+        drop(file);
+        aiofiles::settle().await;
     }
 }
 
@@ -631,11 +638,10 @@ async fn refused_alike(name: &str, make: impl Fn(&Path), unmake: impl Fn(&Path))
             "{function} of {name}: {result:?}"
         );
         if let Err(error) = &result {
-            assert_eq!(
-                PathError::of(error).expect("a path").path(),
-                path,
-                "{function} of {name}"
-            );
+            let detail = PathError::of(error).expect("an operation and a path");
+            // The first path of a link is what it points to.
+            let named = detail.to().unwrap_or(detail.path()).with_extension("");
+            assert_eq!(named, path, "{function} of {name}");
             refused += 1;
         }
         dirs.iter().for_each(|dir| unmake(dir.path()));
@@ -789,7 +795,10 @@ fn two_file_systems_are_not_one() {
             // What is in use stays.
             let busy = Some(Errno::BUSY.raw_os_error());
             assert_eq!(code(&aiofiles::remove_dir(mount.path()).await), busy);
-            assert_eq!(code(&aiofiles::rename(mount.path(), &here).await), busy);
+            assert_eq!(
+                code(&aiofiles::rename(mount.path(), dir.path().join("new")).await),
+                busy
+            );
         });
     });
 }
@@ -803,9 +812,9 @@ fn odd_places_answer_as_they_answer_std() {
             let socket = dir.path().join("socket");
             let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
             for (name, ours, stds) in calls() {
-                if !name.starts_with("remove")
-                    && !matches!(name, "rename" | "hard_link" | "chown" | "lchown")
-                {
+                // Those that would change the socket, and `copy`, which looks first and says so in its own words.
+                let left_out = ["rename", "hard_link", "symlink", "copy", "chown", "lchown"];
+                if !name.starts_with("remove") && !left_out.contains(&name) {
                     let (result, expected) = (ours(socket.clone()).await, stds(socket.clone()));
                     assert_eq!(verdict(&result), verdict(&expected), "{name}");
                 }

@@ -9,8 +9,10 @@
 mod support;
 
 mod adapters;
+mod bad_input;
 mod contract;
 mod dirs;
+mod kernel_errors;
 mod oracle;
 mod runtimes;
 mod special;

@@ -129,6 +129,12 @@ pub(crate) fn read_at(
     len: usize,
     offset: u64,
 ) -> io::Result<usize> {
+    // No read may reach beyond the largest offset, also one that asks for more than there is.
+    let room = LARGEST_OFFSET.saturating_sub(offset);
+    let len = len.min(usize::try_from(room).unwrap_or(usize::MAX));
+    if len == 0 {
+        return Ok(0);
+    }
     call(Call::Read, || {
         platform::pread(file, buf, clamp(Call::Read, len), offset)
     })

@@ -68,7 +68,7 @@ pub(crate) fn probe(file: &File) -> io::Result<Facts> {
         Kind::Stream
     };
     // A pseudo file may have no position after all.
-    let kind = if kind == Kind::Positional && position.is_none() {
+    let kind = if kind != Kind::Stream && position.is_none() {
         Kind::Plain
     } else {
         kind
@@ -110,7 +110,9 @@ pub(crate) fn probe_opened(
             ..facts
         });
     }
-    if !has_nonblocking(custom_flags) && !for_a_moment {
+    // A descriptor that is only a place in the tree has no such flag.
+    let place_only = is_place_only(custom_flags);
+    if !has_nonblocking(custom_flags) && !for_a_moment && !place_only {
         let mut flags = OFlags::from_bits_retain(custom_flags as u32);
         flags.set(
             OFlags::APPEND,
@@ -133,6 +135,15 @@ pub(crate) fn probe_opened(
         position: 0,
         len: metadata.len(),
     })
+}
+
+/// Whether O_PATH is among the flags.
+fn is_place_only(flags: i32) -> bool {
+    #[cfg(target_os = "linux")]
+    const PATH: i32 = OFlags::PATH.bits() as i32;
+    #[cfg(not(target_os = "linux"))]
+    const PATH: i32 = 0;
+    flags & PATH != 0
 }
 
 /// Whether O_NONBLOCK is among the flags.
