@@ -51,8 +51,13 @@ pub async fn copy<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::Result<
     let (from, to) = (Arc::<Path>::from(src), dst.to_owned());
     let copied = backend::long(Place::of(&from), move || {
         // A FIFO without a reader, or a full one, would hold this thread.
-        let special = sys::metadata(&to).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
-        if special { Ok(None) } else { sys::copy(&from, &to).map(Some) }
+        let special =
+            sys::metadata(&to).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+        if special {
+            Ok(None)
+        } else {
+            sys::copy(&from, &to).map(Some)
+        }
     });
     let copied = match copied.await {
         Ok(Some(copied)) => Ok(copied),
@@ -161,7 +166,11 @@ async fn copy_reporting(
 }
 
 /// Copies one stretch in a job of its own; 0 at the end of the source.
-async fn copy_stretch(from: &Arc<Description>, to: &Arc<Description>, at: u64) -> (u64, io::Result<()>) {
+async fn copy_stretch(
+    from: &Arc<Description>,
+    to: &Arc<Description>,
+    at: u64,
+) -> (u64, io::Result<()>) {
     let (from, to) = (from.clone(), to.clone());
     backend::long(from.place(), move || {
         let copied = sys::copy_range(from.file(), at, to.file(), at, STRETCH);
@@ -240,7 +249,13 @@ pub async fn copy_between(from: &mut File, to: &mut File) -> io::Result<u64> {
         let (n, result) = to
             .stream()?
             .in_order(move |target| {
-                Ok(sys::copy_range(source.file(), read_at, target.file(), write_at, len))
+                Ok(sys::copy_range(
+                    source.file(),
+                    read_at,
+                    target.file(),
+                    write_at,
+                    len,
+                ))
             })
             .await?;
         read_at += n;

@@ -156,17 +156,23 @@ type Fetch = Pin<Box<dyn Future<Output = Fetched> + Send + Sync>>;
 impl ReadDir {
     /// Makes a block the present one, and has the next one fetched, if there is one.
     fn take(&mut self, fetched: Fetched) {
-        self.present = Arc::new(Block {
-            entries: fetched.entries,
-        });
+        let entries = fetched.entries;
+        let used_up = std::mem::replace(&mut self.present, Arc::new(Block { entries }));
         self.used = 0;
         self.error = fetched.error;
         match &self.open {
             Some(open) if fetched.more => {
                 let open = open.clone();
-                self.next = Some(Box::pin(backend::query(open.place.clone(), move || {
+                let fetch = move || {
+                    // What was used up is dropped here, which saves a dispatch.
+                    drop(used_up);
                     open.fetch(BLOCK)
-                })));
+                };
+                let place = self
+                    .open
+                    .as_ref()
+                    .map_or(Place::Anywhere, |open| open.place.clone());
+                self.next = Some(Box::pin(backend::query(place, fetch)));
             }
             _ => self.open = None,
         }

@@ -19,6 +19,7 @@ use futures_lite::FutureExt;
 use crate::backend::{self, Answer, Description, sys};
 use crate::fairness;
 use crate::open::OpenOptions;
+use crate::settle::Lingering;
 use crate::stream::{Buffering, Caller, Lent, Place, Stream, Waiting};
 
 /// An open file.
@@ -854,8 +855,11 @@ impl AsyncWrite for File {
             file.lent = Lent::default();
             let closing = Arc::<Answer<_>>::default();
             file.closing = Some(closing.clone());
+            // Whoever opens the file meanwhile finds what was accepted in it.
+            let lingering = handle.stream.linger();
             backend::drive(async move {
-                closing.give(AssertUnwindSafe(close(handle)).catch_unwind().await);
+                let result = AssertUnwindSafe(close(handle, lingering)).catch_unwind();
+                closing.give(result.await);
             });
         }
         // Wait for it. A file that is closed already is closed.
@@ -882,13 +886,11 @@ impl AsyncSeek for File {
 }
 
 /// Settles the handle, and closes the descriptor if this was its last user.
-async fn close(mut handle: Handle) -> io::Result<()> {
+async fn close(mut handle: Handle, lingering: Option<Lingering>) -> io::Result<()> {
     let stream = handle.stream().clone();
     handle.closing = true;
     let last = stream.close_handle(handle.places);
     drop(handle);
-    // Whoever opens the file meanwhile finds what was accepted in it.
-    let lingering = stream.linger();
     let mut tried = false;
     let mut waiting = Waiting::new(&stream);
     let settled =

@@ -118,7 +118,7 @@ impl File {
         turn.come().await;
         let mut pause = FIRST_PAUSE;
         while !try_once(&description, shared).await? {
-            async_io::Timer::after(pause).await;
+            backend::pause(pause).await?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         Ok(())

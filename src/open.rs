@@ -229,7 +229,7 @@ impl OpenOptions {
             match open.await {
                 Ok(Opened::Description(description)) => return Ok(description),
                 Ok(Opened::NoReader) => {
-                    async_io::Timer::after(pause).await;
+                    backend::pause(pause).await?;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err(error) if descriptors.may_come_free(&error).await => {}
@@ -258,12 +258,8 @@ impl OpenOptions {
         };
         let facts = sys::probe_opened(&file, self.access, self.custom_flags, for_a_moment)?;
         let made_nonblocking = facts.nonblocking && !self.asked_nonblocking();
-        Ok(Opened::Description(Description::opened(
-            file,
-            facts,
-            made_nonblocking,
-            path,
-        )))
+        let opened = Description::opened(file, facts, made_nonblocking, path)?;
+        Ok(Opened::Description(opened))
     }
 
     /// The user set O_NONBLOCK: then the answer of the kernel is the answer.

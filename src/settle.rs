@@ -82,7 +82,10 @@ pub(crate) async fn wait_for(identity: Identity) {
         };
         // One place for this future, whatever wakers it brings.
         let replaced = match place {
-            Some((number, place)) if number == entry.number => Some(std::mem::replace(&mut entry.wakers[place], cx.waker().clone())),
+            Some((number, place)) if number == entry.number => Some(std::mem::replace(
+                &mut entry.wakers[place],
+                cx.waker().clone(),
+            )),
             _ => {
                 place = Some((entry.number, entry.wakers.len()));
                 entry.wakers.push(cx.waker().clone());

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use crate::backend::{self, Place, delegate};
 use crate::error::Context;
@@ -161,14 +161,11 @@ impl From<OwnedFd> for File {
 /// The descriptor of a closed file is one that nothing can be read from or written to, never that of another file.
 impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        /// The reading end of a pipe that nobody can write to.
-        static HARMLESS: LazyLock<OwnedFd> = LazyLock::new(|| {
-            let pipe = std::io::pipe().expect("a closed file's descriptor needs one that is free");
-            OwnedFd::from(pipe.0)
-        });
         match self.stream() {
             Ok(stream) => stream.description().file().as_fd(),
-            Err(_) => HARMLESS.as_fd(),
+            // The one that stands for the current directory: open in every process, and nothing can be read from it or
+            // written to it.
+            Err(_) => rustix::fs::CWD,
         }
     }
 }

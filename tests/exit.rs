@@ -84,7 +84,7 @@ fn child(way: &str, kind: Kind, mut rng: fastrand::Rng, path: &Path) -> ExitCode
         // On a thread of the very pool that performs the writes.
         "exit-in-pool" => runtime.block_on(async move {
             let _file = accept(&path, &mut rng).await;
-            smol::unblock(|| exit(0)).await
+            smol::unblock(|| exit(0)).await;
         }),
         "panic" => runtime.block_on(async move {
             let _file = accept(&path, &mut rng).await;

@@ -72,12 +72,12 @@ impl Description {
         facts: Facts,
         made_nonblocking: bool,
         path: Arc<Path>,
-    ) -> Arc<Description> {
+    ) -> io::Result<Arc<Description>> {
         let mut description = Description::new(file, Some(path));
         description.made_nonblocking = made_nonblocking;
-        let facts = description.register(facts);
+        let facts = description.register(facts)?;
         let _ = description.facts.set(facts);
-        Arc::new(description)
+        Ok(Arc::new(description))
     }
 
     fn new(file: File, path: Option<Arc<Path>>) -> Description {
@@ -98,9 +98,9 @@ impl Description {
     }
 
     /// Makes something that may block for ever known to the reactor. What cannot be polled does not block for long.
-    fn register(&self, mut facts: Facts) -> Facts {
+    fn register(&self, mut facts: Facts) -> io::Result<Facts> {
         if facts.kind != sys::Kind::Stream {
-            return facts;
+            return Ok(facts);
         }
         let ours = self.path.is_some();
         let silent = ours && facts.fifo && !facts.writable;
@@ -115,9 +115,11 @@ impl Description {
         };
         match ready {
             Ok(ready) => drop(self.ready.set(ready)),
+            // Without a descriptor for the reactor it cannot be used, because it might hold a thread for ever.
+            Err(error) if sys::is_out_of_descriptors(&error) => return Err(error),
             Err(_) => facts.kind = sys::Kind::Plain,
         }
-        facts
+        Ok(facts)
     }
 
     /// Finds out what the file is. Runs on a pool thread.
@@ -125,7 +127,7 @@ impl Description {
         if let Some(facts) = self.facts.get() {
             return Ok(*facts);
         }
-        let facts = self.register(sys::probe(self.file())?);
+        let facts = self.register(sys::probe(self.file())?)?;
         Ok(*self.facts.get_or_init(|| facts))
     }
 
@@ -315,10 +317,11 @@ impl Drop for Description {
     }
 }
 
+/// Std's own output would ask the kernel for the path.
 impl fmt::Debug for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Description")
-            .field("file", &self.file)
+            .field("descriptor", &self.file.as_deref().map(sys::number))
             .field("facts", &self.facts.get())
             .finish_non_exhaustive()
     }

@@ -12,6 +12,7 @@
 //!
 //! The rooms here never name `File` of this crate; the rooms above never name threads.
 
+mod alarm;
 mod answer;
 mod close;
 pub(crate) mod delegate;
@@ -27,6 +28,7 @@ mod ready;
 mod slot;
 pub(crate) mod sys;
 
+pub(crate) use alarm::{Alarm, pause};
 pub(crate) use answer::Answer;
 pub(crate) use close::{
     one_ended as one_close_ended, pending as pending_closes, work_off as work_off_closes,

@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use super::alarm::Alarm;
 use super::fault;
 use super::op::{Manner, Op};
 use super::place::Place;
@@ -352,6 +353,8 @@ fn drain(index: usize) {
         PROCESSORS.store(processors, Ordering::Relaxed);
     }
     lock().starting -= 1;
+    // Whatever unwinds through here, the queue must not be left to a drainer that is none any more.
+    let leave = Leave(index);
     let mut holds = 0;
     let mut lingered = false;
     loop {
@@ -385,6 +388,7 @@ fn drain(index: usize) {
                 }
                 None => {
                     dispatch.drainers &= !(1 << index);
+                    std::mem::forget(leave);
                     break;
                 }
             }
@@ -408,6 +412,28 @@ fn drain(index: usize) {
         run(job);
     }
     DRAINER.set(None);
+}
+
+/// Takes a drainer out of the list, and puts another in its place if there is work.
+struct Leave(usize);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        DRAINER.set(None);
+        SINCE[self.0].store(0, Ordering::Relaxed);
+        let next = {
+            let mut dispatch = lock();
+            dispatch.drainers &= !(1 << self.0);
+            if dispatch.queue.is_empty() {
+                None
+            } else {
+                dispatch.begin_drainer()
+            }
+        };
+        if let Some(index) = next {
+            start_drainer(index);
+        }
+    }
 }
 
 impl Dispatch {
@@ -494,17 +520,10 @@ struct Watch;
 
 impl Watch {
     fn set() {
-        static TIMER: Mutex<Option<async_io::Timer>> = Mutex::new(None);
-        static WAKER: OnceLock<Waker> = OnceLock::new();
-        let waker = WAKER.get_or_init(|| Waker::from(Arc::new(Watch)));
-        let mut timer = async_io::Timer::after(STUCK);
-        // The timer has just been set; were it due already, looking at once would be right too.
-        let due = Pin::new(&mut timer)
-            .poll(&mut Context::from_waker(waker))
-            .is_ready();
-        *TIMER.lock().unwrap_or_else(PoisonError::into_inner) = Some(timer);
-        if due {
-            Watch::look();
+        static ALARM: Alarm = Alarm::new(Watch::look);
+        if !ALARM.set(STUCK) {
+            // The next operation tries again.
+            lock().watched = false;
         }
     }
 
@@ -524,12 +543,6 @@ impl Watch {
             start_drainer(index);
         }
         Watch::set();
-    }
-}
-
-impl Wake for Watch {
-    fn wake(self: Arc<Self>) {
-        Watch::look();
     }
 }
 

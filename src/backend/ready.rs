@@ -27,6 +27,7 @@ pub(crate) struct Ready {
 impl Ready {
     /// Registers `file` with the reactor. Fails for what cannot be polled, such as `/dev/null`.
     pub(super) fn new(file: Arc<File>, nonblocking: bool, silent: bool) -> io::Result<Ready> {
+        super::alarm::reactor()?;
         Ok(Ready {
             io: async_io::Async::new_nonblocking(file)?,
             nonblocking: AtomicBool::new(nonblocking),

@@ -1,15 +1,13 @@
 //! Buffers of streams that are not used are given back.
 //!
-//! A stream that holds a large buffer stands in a list. A timer of the reactor looks at the list every second while
+//! A stream that holds a buffer stands in a list. A timer of the reactor looks at the list every second while
 //! there is anything in it, and frees the buffers of those that were not used since its last look.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::task::{Context, Wake, Waker};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::{State, Stream, has_position};
+use crate::backend::Alarm;
 
 /// How often the list is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -17,9 +15,9 @@ const LOOK: Duration = Duration::from_secs(1);
 static LIST: Mutex<Vec<Weak<Stream>>> = Mutex::new(Vec::new());
 
 impl Stream {
-    /// Puts the stream into the list, if it holds something large and is not there yet.
-    pub(super) fn list_idle(self: &Arc<Self>, state: &mut State, charged: bool) {
-        if !charged || state.listed {
+    /// Puts the stream into the list, if it is not there yet.
+    pub(super) fn list_idle(self: &Arc<Self>, state: &mut State) {
+        if state.listed {
             return;
         }
         state.listed = true;
@@ -28,7 +26,7 @@ impl Stream {
         let first = list.len() == 1;
         drop(list);
         if first {
-            Look::later();
+            look_later();
         }
     }
 
@@ -44,40 +42,33 @@ impl Stream {
         let can_reread = self.description.facts().is_some_and(has_position);
         state.read.release(can_reread);
         state.write.release();
-        let holds = state.read.holds_charged() || state.write.holds_charged();
+        let holds = state.read.holds_any() || state.write.holds_any();
         state.listed = holds;
         holds
     }
 }
 
-struct Look;
-
-impl Look {
-    fn later() {
-        static TIMER: Mutex<Option<async_io::Timer>> = Mutex::new(None);
-        static WAKER: OnceLock<Waker> = OnceLock::new();
-        let waker = WAKER.get_or_init(|| Waker::from(Arc::new(Look)));
-        let mut timer = async_io::Timer::after(LOOK);
-        let _ = Pin::new(&mut timer).poll(&mut Context::from_waker(waker));
-        *TIMER.lock().unwrap_or_else(PoisonError::into_inner) = Some(timer);
-    }
+/// Sets the timer of the next look.
+fn look_later() {
+    static ALARM: Alarm = Alarm::new(look);
+    // Without a timer the next stream that is listed tries again.
+    ALARM.set(LOOK);
 }
 
-impl Wake for Look {
-    fn wake(self: Arc<Self>) {
-        // Streams are looked at outside the list's lock: whoever lists one holds that one's lock.
-        let listed = std::mem::take(&mut *LIST.lock().unwrap_or_else(PoisonError::into_inner));
-        let kept = listed
-            .into_iter()
-            .filter(|stream| stream.upgrade().is_some_and(|stream| stream.release_idle()));
-        let kept = kept.collect::<Vec<_>>();
-        let mut list = LIST.lock().unwrap_or_else(PoisonError::into_inner);
-        let listed_meanwhile = !list.is_empty();
-        list.extend(kept);
-        let again = !list.is_empty() && !listed_meanwhile;
-        drop(list);
-        if again {
-            Look::later();
-        }
+/// Frees the buffers of those that were not used since the last look.
+fn look() {
+    // Streams are looked at outside the list's lock: whoever lists one holds that one's lock.
+    let listed = std::mem::take(&mut *LIST.lock().unwrap_or_else(PoisonError::into_inner));
+    let kept = listed
+        .into_iter()
+        .filter(|stream| stream.upgrade().is_some_and(|stream| stream.release_idle()));
+    let kept = kept.collect::<Vec<_>>();
+    let mut list = LIST.lock().unwrap_or_else(PoisonError::into_inner);
+    let listed_meanwhile = !list.is_empty();
+    list.extend(kept);
+    let again = !list.is_empty() && !listed_meanwhile;
+    drop(list);
+    if again {
+        look_later();
     }
 }

@@ -80,8 +80,10 @@ struct State {
     asked_in_vain: Option<io::Error>,
     /// An operation that takes a place in the order runs.
     ordered: bool,
-    /// The error of an operation whose caller went away.
-    left_error: Option<io::Error>,
+    /// The error of an operation in the order, or of one whose caller went away, with the number of the former.
+    left_error: Option<(u64, io::Error)>,
+    /// How many operations took a place in the order.
+    changes_made: u64,
     /// The panic of a job that nobody awaited directly.
     panic: Option<Box<dyn Any + Send>>,
     waiters: Waiters,
@@ -183,13 +185,22 @@ impl State {
         }
     }
 
+    /// Takes the error of an operation whose caller went away.
+    fn take_left_error(&mut self) -> Option<io::Error> {
+        Some(self.left_error.take()?.1)
+    }
+
+    /// Something else than a seek or a read is done: what was found for one that was cancelled is not the answer to the
+    /// next.
+    fn forget_answers(&mut self) {
+        self.end = None;
+        self.read.forget_outcome();
+    }
+
     /// Gives the places of a handle up; its wakers are returned to be dropped outside the lock.
     fn leave(&mut self, places: [Place; 3]) -> [Option<Waker>; 3] {
-        if let Some(error) = places
-            .iter()
-            .find_map(|place| self.single.leave(*place))
-        {
-            self.left_error.get_or_insert(error);
+        if let Some(error) = places.iter().find_map(|place| self.single.leave(*place)) {
+            self.left_error.get_or_insert((0, error));
         }
         places.map(|place| self.waiters.leave(place))
     }
@@ -229,6 +240,7 @@ impl Stream {
                 asked_in_vain: None,
                 ordered: false,
                 left_error: None,
+                changes_made: 0,
                 panic: None,
                 waiters: Waiters::default(),
                 handles: 0,
@@ -423,7 +435,7 @@ impl Stream {
         if state.ordered {
             return state.wait(caller);
         }
-        Poll::Ready(state.left_error.take().map_or(Ok(()), Err))
+        Poll::Ready(state.take_left_error().map_or(Ok(()), Err))
     }
 
     /// Waits until nothing is on its way, whatever came of it.
@@ -457,8 +469,9 @@ impl Stream {
             .is_some_and(|facts| facts.kind == Kind::Stream)
         {
             state.rethrow();
-            return Poll::Ready(state.left_error.take().map_or(Ok(()), Err));
+            return Poll::Ready(state.take_left_error().map_or(Ok(()), Err));
         }
+        state.forget_answers();
         self.poll_settled(&mut state, caller)
     }
 
@@ -477,6 +490,7 @@ impl Stream {
         if !has_position(&facts) {
             return Poll::Ready(Err(sys::not_seekable()));
         }
+        state.forget_answers();
         // What was accepted counts, so only append mode has to wait for the kernel.
         if facts.append {
             ready!(self.poll_settled(&mut state, caller))?;
@@ -492,6 +506,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let mut state = self.lock();
         let facts = ready!(self.poll_facts(&mut state, caller))?;
+        state.forget_answers();
         if !facts.writable {
             return Poll::Ready(Err(sys::bad_descriptor()));
         }
@@ -540,7 +555,7 @@ impl Stream {
         state.position = Position::Known(position);
         state.read.moved(position);
         state.single.forget(caller.writer);
-        if self.buffering.unbuffered {
+        if !self.is_buffered(&facts) {
             state.read.clear();
         }
         disturb_readers(guard);

@@ -30,7 +30,11 @@ impl<'a> Waiting<'a> {
         poll_fn(move |cx: &mut Context<'_>| {
             poll(
                 self.stream,
-                &mut Caller { place: self.place, writer: self.place, cx },
+                &mut Caller {
+                    place: self.place,
+                    writer: self.place,
+                    cx,
+                },
             )
         })
     }
@@ -49,63 +53,72 @@ impl Stream {
         self: &Arc<Self>,
         work: impl FnOnce(&Description) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        Waiting::new(self)
+        let number = Waiting::new(self)
             .until(|stream, caller| stream.poll_take_place(caller))
             .await?;
         let stream = self.clone();
         let done = backend::change(self.description().place(), move || {
             // Whatever happens, those who wait behind this must go on.
-            let end = EndOrder(&stream);
+            let mut end = EndOrder {
+                stream: &stream,
+                number,
+                error: None,
+            };
             let result = work(stream.description());
+            end.error = result.as_ref().err().map(same_error);
             stream.description().changed();
             drop(end);
-            Outcome {
-                stream,
-                result: Some(result),
-            }
+            result
         });
-        let mut outcome = done.await;
-        outcome
-            .result
-            .take()
-            .expect("the job has put the result there")
+        let result = done.await;
+        // The caller is there after all, so nobody else needs to be told.
+        if result.is_err() {
+            let mut state = self.lock();
+            if matches!(&state.left_error, Some((left, _)) if *left == number) {
+                state.left_error = None;
+            }
+        }
+        result
     }
 
-    fn poll_take_place(self: &Arc<Self>, caller: &Caller<'_, '_>) -> Poll<io::Result<()>> {
+    fn poll_take_place(self: &Arc<Self>, caller: &Caller<'_, '_>) -> Poll<io::Result<u64>> {
         let mut state = self.lock();
         ready!(self.poll_facts(&mut state, caller))?;
         ready!(self.poll_settled(&mut state, caller))?;
         state.ordered = true;
+        state.changes_made += 1;
+        state.forget_answers();
         // From now on nothing that was read before is the answer to a read.
         self.description().changed();
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(state.changes_made))
     }
 }
 
-/// Lets those who wait go on.
-struct EndOrder<'a>(&'a Stream);
+/// Lets those who wait go on, and leaves an error for the next call, in case its own caller has gone away.
+struct EndOrder<'a> {
+    stream: &'a Stream,
+    number: u64,
+    error: Option<io::Error>,
+}
 
 impl Drop for EndOrder<'_> {
     fn drop(&mut self) {
         let wakers = {
-            let mut state = self.0.lock();
+            let mut state = self.stream.lock();
             state.ordered = false;
+            if let Some(error) = self.error.take() {
+                state.left_error.get_or_insert((self.number, error));
+            }
             state.waiters.take()
         };
         wakers.wake();
     }
 }
 
-/// What came of the work. If nobody takes an error, it is kept for the next call on the file.
-struct Outcome<T> {
-    stream: Arc<Stream>,
-    result: Option<io::Result<T>>,
-}
-
-impl<T> Drop for Outcome<T> {
-    fn drop(&mut self) {
-        if let Some(Err(error)) = self.result.take() {
-            self.stream.lock().left_error.get_or_insert(error);
-        }
+/// An error that says the same.
+fn same_error(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
 }

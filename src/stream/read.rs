@@ -129,6 +129,11 @@ impl ReadAhead {
         }
     }
 
+    /// What a job found was for a read that was cancelled.
+    pub(super) fn forget_outcome(&mut self) {
+        self.outcome = None;
+    }
+
     /// Whether a reader waits although no job reads for it any more.
     pub(super) fn gives_up_on_reader(&mut self) -> bool {
         !self.filling && std::mem::take(&mut self.awaited)
@@ -213,8 +218,8 @@ impl ReadAhead {
         }
     }
 
-    pub(super) fn holds_charged(&self) -> bool {
-        !self.spare.is_empty() || self.blocks.iter().any(|block| block.data.is_charged())
+    pub(super) fn holds_any(&self) -> bool {
+        !self.spare.is_empty() || !self.blocks.is_empty()
     }
 }
 
@@ -228,6 +233,7 @@ impl Stream {
         let mut state = self.lock();
         let facts = ready!(self.poll_facts(&mut state, caller))?;
         let wanted = bufs.iter().map(|buf| buf.len()).sum::<usize>();
+        state.end = None;
         if !facts.readable {
             return Poll::Ready(Err(sys::bad_descriptor()));
         }
@@ -515,7 +521,7 @@ impl Stream {
             }
             let more = match result {
                 Ok(Ok(n)) if n > 0 => {
-                    self.list_idle(&mut state, buffer.is_charged());
+                    self.list_idle(&mut state);
                     state.read.blocks.push_back(Block {
                         offset,
                         data: Arc::new(buffer),

@@ -35,9 +35,7 @@ impl Stream {
         caller: &mut Caller<'_, '_>,
     ) -> Poll<io::Result<bool>> {
         let mut buffer = Buffer::default();
-        buffer
-            .bytes
-            .resize(self.buffering.size.unwrap_or(FILL), 0);
+        buffer.bytes.resize(self.buffering.size.unwrap_or(FILL), 0);
         let n = ready!(self.poll_read_into(caller, &mut buffer.bytes))?;
         if n > 0 {
             buffer.bytes.truncate(n);

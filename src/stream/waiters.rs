@@ -43,7 +43,9 @@ impl Waiters {
     pub(super) fn wait(&mut self, place: Place, waker: &Waker) {
         match &mut self.places[place.0 as usize] {
             Some(present) if present.will_wake(waker) => {}
-            Some(present) => self.replaced.push(std::mem::replace(present, waker.clone())),
+            Some(present) => self
+                .replaced
+                .push(std::mem::replace(present, waker.clone())),
             none => {
                 *none = Some(waker.clone());
                 self.waiting += 1;

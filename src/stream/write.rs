@@ -38,6 +38,8 @@ pub(super) struct WriteBehind {
     wanted: bool,
     /// Where the first unwritten byte goes.
     start: u64,
+    /// In append mode: the position before the first of them, as long as none of them is written.
+    before: Option<Position>,
     /// How often a tail may still be tried again although nobody asks.
     chances: u32,
 }
@@ -79,8 +81,8 @@ impl WriteBehind {
         }
     }
 
-    pub(super) fn holds_charged(&self) -> bool {
-        self.front.is_charged() || self.gather.is_charged()
+    pub(super) fn holds_any(&self) -> bool {
+        self.front.capacity() > 0 || self.gather.capacity() > 0
     }
 
     /// Gives the tail up, and says how long it was.
@@ -149,7 +151,10 @@ impl Stream {
             wanted.min(room).min(MOST_INLINE)
         };
         let take = match (facts.append, state.position) {
-            (true, _) => {
+            (true, position) => {
+                if let Phase::Idle = state.write.phase {
+                    state.write.before = Some(position);
+                }
                 state.position = Position::Kernel;
                 take
             }
@@ -173,7 +178,7 @@ impl Stream {
         }
         state.read.overwritten();
         state.touched = true;
-        self.list_idle(state, state.write.gather.is_charged());
+        self.list_idle(state);
         if let Phase::Idle = state.write.phase {
             self.start_writing(state, false);
         }
@@ -205,26 +210,29 @@ impl Stream {
         caller: &Caller<'_, '_>,
     ) -> Poll<io::Result<()>> {
         let mut state = self.lock();
-        ready!(self.poll_quiet(&mut state, caller));
-        let left = state
-            .left_error
-            .take()
-            .or_else(|| state.single.take_error());
+        if state.ordered || state.single.is_running() || state.write.is_running() {
+            return state.wait(caller);
+        }
+        let mut failed = None;
         if let Phase::Failed(error) = &mut state.write.phase {
             if !std::mem::replace(tried, true) {
-                state.left_error = left;
                 self.start_writing(&mut state, true);
                 return state.wait(caller);
             }
-            let error = error.take();
+            failed = Some(
+                error
+                    .take()
+                    .unwrap_or_else(|| io::ErrorKind::WriteZero.into()),
+            );
             if state.handles == 0 && state.closing == 1 {
                 state.write.give_up();
             }
-            return Poll::Ready(Err(error
-                .or(left)
-                .unwrap_or_else(|| io::ErrorKind::WriteZero.into())));
         }
-        Poll::Ready(left.map_or(Ok(()), Err))
+        state.rethrow();
+        let left = state
+            .take_left_error()
+            .or_else(|| state.single.take_error());
+        Poll::Ready(failed.or(left).map_or(Ok(()), Err))
     }
 
     /// Gives the tail up, and moves the position back to its start.
@@ -235,6 +243,9 @@ impl Stream {
             return Poll::Ready(0);
         }
         let tail = state.write.give_up() as u64;
+        if let Some(before) = state.write.before.take() {
+            state.position = before;
+        }
         if let Position::Known(_) = state.position {
             state.position = Position::Known(state.write.start);
         }
@@ -264,7 +275,8 @@ impl Stream {
         loop {
             // Take what waits; when nothing does, the work is done.
             let write = &mut state.write;
-            if write.written == write.front.len() {
+            let made_room = write.written == write.front.len();
+            if made_room {
                 write.front.bytes.clear();
                 write.written = 0;
                 std::mem::swap(&mut write.front, &mut write.gather);
@@ -275,7 +287,7 @@ impl Stream {
             }
             // Writers that waited for room have it now. They are woken by a job that holds nothing, because whoever is
             // woken may end the process on this very thread.
-            if std::mem::take(&mut write.wanted) {
+            if made_room && std::mem::take(&mut write.wanted) {
                 let wakers = state.waiters.take();
                 drop(state);
                 let place = self.description.place();
@@ -308,6 +320,7 @@ impl Stream {
             let failure = match result {
                 Ok(Ok(n)) if n > 0 => {
                     write.written += n;
+                    write.before = None;
                     write.start += n as u64;
                     backend::progress();
                     None

@@ -12,6 +12,7 @@ use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::vec;
 
@@ -79,7 +80,7 @@ const FIRST_BLOCK: usize = 32;
 pub fn walk<P: AsRef<Path>>(path: P) -> Walk {
     let root = path.as_ref().to_owned();
     Walk {
-        place: Place::of(&std::sync::Arc::from(root.as_path())),
+        place: Place::of(&Arc::from(root.as_path())),
         fresh: Some(Walker::new(root)),
         present: Vec::new().into_iter(),
         next: None,

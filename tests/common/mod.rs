@@ -43,7 +43,7 @@
 //! * [`alone`]`(|| ...)`: runs the test's body in a process of its own, for tests that count descriptors or threads,
 //!   which other tests of the binary would disturb. `AIOFILES_TEST_SCALE`, seeds and skips pass through.
 //! * [`alone_under`]`(&["unshare", "-m"], || ...)`: the same, started by a command; ask [`succeeds`]`(&["unshare", "-m",
-//!   "true"])` first and skip where it cannot be had.
+//!   "true"])` first and skip where it cannot be had. [`is_alone`]`()` tells the new process from the first one.
 //! * [`within_limit`]`(name, || ...)`: runs a closure on a thread of its own and panics with the name if it hangs.
 
 #![allow(
@@ -66,8 +66,8 @@ pub use runtime::{Handle, Kind, Runtime, Task, every_runtime, on_runtimes};
 #[cfg(unix)]
 pub use tools::is_root;
 pub use tools::{
-    Seed, alone, alone_under, assert_same_bytes, iterations, numbered, random_bytes, skip, succeeds,
-    temp_dir, within_limit,
+    Seed, alone, alone_under, assert_same_bytes, is_alone, iterations, numbered, random_bytes,
+    skip, succeeds, temp_dir, within_limit,
 };
 #[cfg(target_os = "linux")]
 pub use tools::{fd_count, thread_count};

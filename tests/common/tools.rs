@@ -174,6 +174,14 @@ pub fn within_limit<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Sen
     }
 }
 
+/// Present in the environment of a process that runs one test alone.
+const MARK: &str = "AIOFILES_TEST_ALONE";
+
+/// Whether this process is one that [`alone`] has started.
+pub fn is_alone() -> bool {
+    env::var_os(MARK).is_some()
+}
+
 /// Whether a command runs and succeeds: for `alone_under`, with this binary's `--list` or `true` appended.
 pub fn succeeds(command: &[&str]) -> bool {
     let [program, args @ ..] = command else {
@@ -194,12 +202,11 @@ pub fn alone<B: FnOnce() + Send + 'static>(body: B) {
 /// The same as [`alone`], started by a command that gets the program and its arguments appended: `["unshare", "-m"]`.
 #[track_caller]
 pub fn alone_under<B: FnOnce() + Send + 'static>(command: &[&str], body: B) {
-    const MARK: &str = "AIOFILES_TEST_ALONE";
     let name = type_name_of_val(&body).trim_end_matches("::{{closure}}");
     let (_, name) = name
         .split_once("::")
         .expect("the name of a function in a crate");
-    if env::var_os(MARK).is_some() {
+    if is_alone() {
         return within_limit(name, body);
     }
     let exe = env::current_exe().expect("the path of this binary");

@@ -202,15 +202,23 @@ fn custom_flags_do_what_they_do_in_std() {
 // Paths
 
 /// A directory with one of each kind, in a directory of its own, so that `..` leads to nobody else's.
-struct Layout(tempfile::TempDir, PathBuf);
+struct Layout {
+    base: PathBuf,
+    /// Removes it.
+    _dir: tempfile::TempDir,
+}
 
 impl Layout {
     fn new() -> Layout {
         use std::os::unix::fs::symlink;
-        let dir = temp_dir();
+        // There are thousands of them: in memory, if it can be.
+        let dir = tempfile::Builder::new()
+            .prefix("aiofiles-test-")
+            .tempdir_in("/dev/shm")
+            .unwrap_or_else(|_| temp_dir());
         let base = dir.path().join("layout");
         std::fs::create_dir(&base).unwrap();
-        let layout = Layout(dir, base);
+        let layout = Layout { base, _dir: dir };
         std::fs::write(layout.at("file"), "text").unwrap();
         std::fs::create_dir_all(layout.at("dir/inner")).unwrap();
         std::fs::write(layout.at("dir/file"), "more").unwrap();
@@ -229,7 +237,7 @@ impl Layout {
             return PathBuf::new();
         }
         // Not `join`, which would tidy it.
-        let mut whole = self.1.as_os_str().to_owned();
+        let mut whole = self.base.as_os_str().to_owned();
         whole.push("/");
         whole.push(path);
         whole.into()
@@ -257,7 +265,7 @@ impl Layout {
             }
         }
         let mut all = Vec::new();
-        add(&self.1, &self.1, &mut all);
+        add(&self.base, &self.base, &mut all);
         all.sort();
         all
     }
@@ -284,11 +292,12 @@ fn assert_names(error: &io::Error, path: &Path, to: Option<&Path>) {
 }
 
 type Outcome = io::Result<()>;
+type Promise = Pin<Box<dyn Future<Output = Outcome>>>;
 
 /// A function of ours and what std has for it.
 struct Pair {
     name: &'static str,
-    ours: Box<dyn Fn(PathBuf) -> Pin<Box<dyn Future<Output = Outcome>>>>,
+    ours: Box<dyn Fn(PathBuf) -> Promise>,
     stds: Box<dyn Fn(PathBuf) -> Outcome>,
     /// It has two paths, and this is the other one.
     second: Option<(PathBuf, Side)>,
@@ -548,7 +557,7 @@ fn paths() -> Vec<Vec<u8>> {
 #[test]
 fn every_function_on_every_odd_path_fails_as_std_does_and_names_the_path() {
     within_limit("block_on", || {
-        future::block_on(every_function_on_every_odd_path())
+        future::block_on(every_function_on_every_odd_path());
     });
 }
 

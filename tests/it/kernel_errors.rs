@@ -214,8 +214,8 @@ async fn random_sequences(narrow: &impl Narrow, count: usize) {
                 }
                 op @ 8..14 => {
                     result = match op {
-                        8 | 9 | 10 => file.flush().await,
-                        11 | 12 => file.sync_all().await,
+                        8..=10 => file.flush().await,
+                        11..=12 => file.sync_all().await,
                         _ => file.sync_data().await,
                     };
                     log.push(format!("flush or sync -> {result:?}"));

@@ -263,7 +263,6 @@ pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<u64> {
     call(Call::Copy, || fs::copy(from, to))
 }
 
-
 /// Copies up to `len` bytes from one position to another, and says how many they were: 0 at the end of the source. An
 /// error comes beside the number, because what was copied before it is copied.
 pub(crate) fn copy_range(

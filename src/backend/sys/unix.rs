@@ -49,7 +49,11 @@ pub(crate) fn probe(file: &File) -> io::Result<Facts> {
     let mode = flags & OFlags::RWMODE;
     let file_type = metadata.file_type();
     // An O_PATH descriptor cannot be read, written or sought.
-    let position = call(Call::Seek, || Ok(rustix::fs::tell(file)?)).ok();
+    let position = match call(Call::Seek, || Ok(rustix::fs::tell(file)?)) {
+        Ok(position) => Some(position),
+        Err(error) if has_no_position(&error) => None,
+        Err(error) => return Err(error),
+    };
 
     let kind = if file_type.is_file() {
         if on_real_file_system(file, metadata.dev()) {
@@ -83,8 +87,26 @@ pub(crate) fn probe(file: &File) -> io::Result<Facts> {
         nonblocking: flags.contains(OFlags::NONBLOCK),
         identity: (metadata.dev(), metadata.ino()),
         position: position.unwrap_or(0),
-        len: if file_type.is_file() { metadata.len() } else { 0 },
+        len: if file_type.is_file() {
+            metadata.len()
+        } else {
+            0
+        },
     })
+}
+
+/// Whether lseek(2) says that positions mean nothing to this file.
+fn has_no_position(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::SPIPE | Errno::BADF | Errno::INVAL)
+    )
+}
+
+/// The number of the descriptor.
+pub(crate) fn number(file: &File) -> i32 {
+    std::os::fd::AsRawFd::as_raw_fd(file)
 }
 
 /// The same for a file that was just opened by [`open`], with fewer questions, because most is known.
@@ -138,12 +160,14 @@ pub(crate) fn probe_opened(
 }
 
 /// Whether O_PATH is among the flags.
+#[cfg(target_os = "linux")]
 fn is_place_only(flags: i32) -> bool {
-    #[cfg(target_os = "linux")]
-    const PATH: i32 = OFlags::PATH.bits() as i32;
-    #[cfg(not(target_os = "linux"))]
-    const PATH: i32 = 0;
-    flags & PATH != 0
+    flags & OFlags::PATH.bits() as i32 != 0
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_place_only(_: i32) -> bool {
+    false
 }
 
 /// Whether O_NONBLOCK is among the flags.

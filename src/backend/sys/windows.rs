@@ -39,7 +39,10 @@ pub(crate) enum Kind {
 }
 
 pub(crate) fn probe(mut file: &File) -> io::Result<Facts> {
-    let len = super::file_metadata(file).ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+    let len = super::file_metadata(file)
+        .ok()
+        .filter(std::fs::Metadata::is_file)
+        .map(|metadata| metadata.len());
     let position = call(Call::Seek, || io::Seek::stream_position(&mut file));
     Ok(Facts {
         kind: if len.is_some() && position.is_ok() {
@@ -72,6 +75,11 @@ pub(crate) fn probe_opened(file: &File, access: Access, _: i32, _: bool) -> io::
 
 pub(crate) fn has_nonblocking(_: i32) -> bool {
     false
+}
+
+/// The number of the handle.
+pub(crate) fn number(file: &File) -> usize {
+    std::os::windows::io::AsRawHandle::as_raw_handle(file) as usize
 }
 
 pub(crate) fn is_terminal(file: &File) -> bool {

@@ -18,7 +18,11 @@ fn append_starts_at_zero_and_stands_at_the_end_after_a_write() {
     every_runtime(|_| async {
         for unbuffered in [false, true] {
             let (_dir, path) = sample(numbered(100));
-            let mut file = read_append().unbuffered(unbuffered).open(&path).await.unwrap();
+            let mut file = read_append()
+                .unbuffered(unbuffered)
+                .open(&path)
+                .await
+                .unwrap();
             assert_eq!(file.stream_position().await.unwrap(), 0);
             let mut buf = [0; 10];
             file.read_exact(&mut buf).await.unwrap();
@@ -45,7 +49,11 @@ fn the_position_after_an_append_counts_what_others_appended() {
     every_runtime(|_| async {
         for unbuffered in [false, true] {
             let (_dir, path) = sample("");
-            let mut file = read_append().unbuffered(unbuffered).open(&path).await.unwrap();
+            let mut file = read_append()
+                .unbuffered(unbuffered)
+                .open(&path)
+                .await
+                .unwrap();
             let mut other = fs::File::options().append(true).open(&path).unwrap();
             let mut end = 0;
             for round in 0..20 {
@@ -156,7 +164,11 @@ fn lines_of_several_writers_do_not_mix() {
             assert_eq!(next[writer], n, "lines of writer {writer} in order");
             next[writer] += 1;
             let expected = line(writer as u64, n, len);
-            assert_eq!(found.as_bytes(), &expected[..len - 1], "line {n} of writer {writer}");
+            assert_eq!(
+                found.as_bytes(),
+                &expected[..len - 1],
+                "line {n} of writer {writer}"
+            );
         }
         assert_eq!(next, [iterations(60); 4]);
     });

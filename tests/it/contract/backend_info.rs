@@ -1,1 +1,191 @@
-//! TODO
+//! Rule 19: the backend is visible.
+
+use std::process::Command;
+
+use aiofiles::{BackendKind, File};
+use futures_lite::future::block_on;
+use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
+
+use super::*;
+use crate::support::{alone, every_runtime, numbered};
+
+/// Rule 19: `backend()` tells which one runs, and why.
+#[test]
+fn the_default_build_runs_on_the_pool_and_says_why() {
+    every_runtime(|_| async {
+        let backend = aiofiles::backend();
+        assert_eq!(backend.kind(), BackendKind::Pool);
+        assert!(!backend.reason().is_empty());
+        let debug = format!("{:?}", backend.clone());
+        assert!(debug.contains("Pool"), "{debug}");
+        assert!(debug.contains("operations"), "{debug}");
+    });
+}
+
+/// Rule 19: the counters count operations, and the jobs that carry them.
+#[test]
+fn the_counters_tell_what_was_done() {
+    alone(|| {
+        block_on(async {
+            let before = aiofiles::backend();
+            assert_eq!((before.operations(), before.jobs()), (0, 0));
+            assert_eq!(
+                (before.queued(), before.running(), before.drainers()),
+                (0, 0, 0)
+            );
+            assert_eq!((before.pending_closes(), before.buffered()), (0, 0));
+
+            let (_dir, path) = sample("content");
+            aiofiles::metadata(&path).await.unwrap();
+            let after = aiofiles::backend();
+            assert_eq!(after.operations(), 1);
+            assert_eq!(after.jobs(), 1);
+            // A snapshot stays what it was.
+            aiofiles::metadata(&path).await.unwrap();
+            assert_eq!(after.operations(), 1);
+            until(|| aiofiles::backend().drainers() == 0).await;
+            assert_eq!(aiofiles::backend().running(), 0);
+        });
+    });
+}
+
+/// Rule 19, and what a hop costs: each of these takes one trip to the pool and no more.
+#[test]
+fn each_operation_is_one_hop() {
+    alone(|| {
+        block_on(async {
+            let (dir, path) = sample(numbered(100_000));
+            let operations = || aiofiles::backend().operations();
+            let mut last = operations();
+            let mut hops = |what: &str, most: u64| {
+                let now = operations();
+                assert!(now - last <= most, "{what}: {} hops", now - last);
+                last = now;
+            };
+            let mut file = read_write().open(&path).await.unwrap();
+            hops("open", 1);
+            file.read_exact(&mut [0; 100]).await.unwrap();
+            hops("the first read", 1);
+            for _ in 0..80 {
+                file.read_exact(&mut [0; 100]).await.unwrap();
+            }
+            hops("80 reads out of what is there", 0);
+            file.seek(io::SeekFrom::Start(50_000)).await.unwrap();
+            hops("seek", 0);
+            file.read_exact(&mut [0; 4000]).await.unwrap();
+            hops("a read elsewhere", 1);
+            assert_eq!(file.stream_position().await.unwrap(), 54_000);
+            hops("stream_position", 0);
+            file.write_all(b"x").await.unwrap();
+            file.flush().await.unwrap();
+            hops("write and flush", 1);
+            file.metadata().await.unwrap();
+            hops("metadata", 1);
+            file.sync_data().await.unwrap();
+            hops("sync_data", 1);
+            file.set_len(100).await.unwrap();
+            hops("set_len", 1);
+            drop(file.try_clone().await.unwrap());
+            hops("try_clone", 0);
+            aiofiles::write(dir.path().join("other"), "content")
+                .await
+                .unwrap();
+            hops("write of a small file", 1);
+            aiofiles::read(&path).await.unwrap();
+            hops("read of a file", 1);
+            aiofiles::copy(&path, dir.path().join("copy"))
+                .await
+                .unwrap();
+            hops("copy", 1);
+            let mut foreign = File::from(std::fs::File::open(&path).unwrap());
+            foreign.read_exact(&mut [0; 10]).await.unwrap();
+            hops("the first read of a foreign file", 2);
+        });
+    });
+}
+
+/// Rule 19: one job serves many operations, where there are many.
+#[test]
+fn many_operations_share_a_few_jobs() {
+    alone(|| {
+        block_on(async {
+            let (_dir, path) = sample("content");
+            let mut waiting: Vec<_> = (0..1000)
+                .map(|_| Box::pin(aiofiles::metadata(&path)))
+                .collect();
+            for asking in &mut waiting {
+                let _ = futures_lite::future::poll_once(asking).await;
+            }
+            for asking in waiting {
+                // Those that were ready at their first poll must not be polled again; most were not.
+                drop(asking);
+            }
+            until(|| {
+                let backend = aiofiles::backend();
+                backend.queued() == 0 && backend.running() == 0
+            })
+            .await;
+            let backend = aiofiles::backend();
+            assert_eq!(backend.operations(), 1000);
+            assert!(backend.jobs() < 300, "{} jobs", backend.jobs());
+        });
+    });
+}
+
+/// Rule 19: a value of `AIOFILES_BACKEND` that is not known, or cannot be had, shows in `backend()`, and nothing fails.
+#[test]
+fn a_backend_that_cannot_be_had_shows_in_the_reason() {
+    const MARK: &str = "AIOFILES_TEST_BACKEND_CHILD";
+    if std::env::var_os(MARK).is_some() {
+        let (_dir, path) = sample("content");
+        assert_eq!(block_on(aiofiles::read(path)).unwrap(), b"content");
+        println!("reason: {:?}", aiofiles::backend().reason());
+        println!("kind: {:?}", aiofiles::backend().kind());
+        return;
+    }
+    let reason = |value: Option<&str>| {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let name = std::thread::current().name().unwrap().to_owned();
+        child
+            .args(["--exact", &name, "--nocapture", "--test-threads=1"])
+            .env(MARK, "1");
+        match value {
+            Some(value) => child.env("AIOFILES_BACKEND", value),
+            None => child.env_remove("AIOFILES_BACKEND"),
+        };
+        let output = child.output().unwrap();
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{value:?}: {out}");
+        assert!(out.contains("kind: Pool"), "{value:?}: {out}");
+        out.lines()
+            .find_map(|line| line.split_once("reason: "))
+            .unwrap_or_else(|| panic!("no reason in {out}"))
+            .1
+            .to_owned()
+    };
+    let auto = reason(Some("auto"));
+    assert_eq!(reason(None), auto);
+    assert!(!reason(Some("pool")).contains("nonsense"));
+    // What was asked for and is not had is named.
+    for value in ["uring", "nonsense"] {
+        let told = reason(Some(value));
+        assert!(told.contains(value), "AIOFILES_BACKEND={value}: {told}");
+    }
+}
+
+/// Rule 19: what a file holds is visible too.
+#[test]
+fn debug_of_a_file_tells_what_it_is() {
+    every_runtime(|_| async {
+        let (_dir, path) = sample("content");
+        let mut file = File::open(&path).await.unwrap();
+        file.read_exact(&mut [0; 3]).await.unwrap();
+        let debug = format!("{file:?}");
+        assert!(debug.contains(path.to_str().unwrap()), "{debug}");
+        assert!(debug.contains('3'), "{debug}");
+        assert_eq!(file.path(), Some(&*path));
+        file.write_all(b"").await.unwrap_err();
+        file.close().await.unwrap();
+        assert!(format!("{file:?}").contains("closed"));
+    });
+}

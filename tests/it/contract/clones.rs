@@ -139,7 +139,10 @@ fn records_that_tasks_write_through_clones_are_each_there_once() {
                 expected.len(),
                 "append: {append}, unbuffered: {unbuffered}"
             );
-            assert_eq!(found, expected, "append: {append}, unbuffered: {unbuffered}");
+            assert_eq!(
+                found, expected,
+                "append: {append}, unbuffered: {unbuffered}"
+            );
         }
     });
 }

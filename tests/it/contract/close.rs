@@ -252,7 +252,11 @@ fn an_open_without_a_free_descriptor_waits_for_dropped_files() {
                 drop(files);
                 let mut again = Vec::new();
                 for _ in 0..count {
-                    again.push(File::open(&path).await.expect("enough descriptors are free"));
+                    again.push(
+                        File::open(&path)
+                            .await
+                            .expect("enough descriptors are free"),
+                    );
                 }
             }
             assert!(refused > 0);
@@ -286,7 +290,7 @@ fn an_open_without_a_free_descriptor_waits_for_a_closing_that_has_begun() {
                 current: Some(fd_count() as u64),
                 maximum: Some(fd_count() as u64),
             };
-            let gate = faults.stall(Call::Close, 0, 1);
+            let gate = Held::new(&faults, Call::Close, 0);
             drop(file);
             until(|| gate.waiting() == 1).await;
             setrlimit(Resource::Nofile, limit).unwrap();
@@ -428,7 +432,7 @@ fn the_last_close_waits_for_an_operation_that_runs() {
         let faults = aiofiles::testing::Faults::install();
         block_on(async {
             let mut file = read_write().open(&path).await.unwrap();
-            let gate = faults.stall(Call::SyncAll, 0, 1);
+            let gate = Held::new(&faults, Call::SyncAll, 0);
             assert!(poll_once(file.sync_all()).await.is_none());
             until(|| gate.waiting() == 1).await;
             let mut closing = Box::pin(file.close());
@@ -504,14 +508,18 @@ fn a_close_beside_the_drop_of_a_clone_tells_the_error() {
                 let mut file = read_write().open(&path).await.unwrap();
                 let mut clone = file.try_clone().await.unwrap();
                 faults.fail(Call::Write, 1, EVER, code::ENOSPC);
-                let gate = faults.stall(Call::Write, 0, 1);
+                let gate = Held::new(&faults, Call::Write, 0);
                 file.write_all(b"accepted").await.unwrap();
                 until(|| gate.waiting() == 1).await;
                 file.write_all(b"and this will fail").await.unwrap();
                 let waker = Waker::from(Arc::new(Closer(Mutex::new(Some(file)), closing.clone())));
                 let mut cx = Context::from_waker(&waker);
                 // It waits for the write, and the stream holds the only waker.
-                assert!(Pin::new(&mut clone).poll_read(&mut cx, &mut [0]).is_pending());
+                assert!(
+                    Pin::new(&mut clone)
+                        .poll_read(&mut cx, &mut [0])
+                        .is_pending()
+                );
                 drop(waker);
                 drop(clone);
                 gate

@@ -35,7 +35,7 @@ use tempfile::TempDir;
 use crate::support::temp_dir;
 
 #[cfg(all(unix, feature = "testing"))]
-use steps::{EVER, begin, count, drive, stepped, with_faults};
+use steps::{EVER, Held, begin, count, drive, stepped, with_faults};
 
 /// A file of these bytes in a directory of its own.
 fn sample(bytes: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
@@ -135,10 +135,11 @@ mod code {
 #[cfg(all(unix, feature = "testing"))]
 mod steps {
     use std::future::Future;
+    use std::ops::Deref;
     use std::pin::{Pin, pin};
     use std::task::{Context, Poll};
 
-    use aiofiles::testing::{Call, Faults, Stepper};
+    use aiofiles::testing::{Call, Faults, Gate, Stepper};
 
     use crate::support::{CountingWaker, poll_now, within_limit};
 
@@ -197,6 +198,30 @@ mod steps {
             poll_now(future.as_mut()).is_pending(),
             "done before any job ran"
         );
+    }
+
+    /// A gate that opens when the test ends, also if it fails: whatever waits at it would keep other tests waiting.
+    pub struct Held(Gate);
+
+    impl Held {
+        /// Holds the `nth` such call back.
+        pub fn new(faults: &Faults, call: Call, nth: usize) -> Held {
+            Held(faults.stall(call, nth, 1))
+        }
+    }
+
+    impl Deref for Held {
+        type Target = Gate;
+
+        fn deref(&self) -> &Gate {
+            &self.0
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            self.0.open();
+        }
     }
 
     /// Lets every such call go on, and counts it in `faults.struck()`. Plan it after the faults it is to count too.

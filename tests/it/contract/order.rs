@@ -30,7 +30,10 @@ fn set_len_stands_between_the_writes_around_it() {
             assert_eq!(on_disk(&path), [b'a'; 10]);
             file.write_all(b"b").await.unwrap();
             file.flush().await.unwrap();
-            assert_same_bytes(on_disk(&path), [&[b'a'; 10][..], &[0; 99_990], b"b"].concat());
+            assert_same_bytes(
+                on_disk(&path),
+                [&[b'a'; 10][..], &[0; 99_990], b"b"].concat(),
+            );
             file.seek(SeekFrom::Start(0)).await.unwrap();
         }
     });
@@ -78,7 +81,7 @@ fn nothing_passes_a_set_len_that_runs() {
             for _ in 0..5 {
                 clones.push(file.try_clone().await.unwrap());
             }
-            let gate = faults.stall(Call::SetLen, 0, 1);
+            let gate = Held::new(faults, Call::SetLen, 0);
             assert!(poll_once(file.set_len(4)).await.is_none());
             until(|| gate.waiting() == 1).await;
 
@@ -95,10 +98,19 @@ fn nothing_passes_a_set_len_that_runs() {
                     "write",
                     Box::pin(async { writer.write(b"w").await.map(|n| n as u64) }),
                 ),
-                ("flush", Box::pin(async { flusher.flush().await.map(|()| 0) })),
+                (
+                    "flush",
+                    Box::pin(async { flusher.flush().await.map(|()| 0) }),
+                ),
                 ("seek", Box::pin(seeker.seek(SeekFrom::End(0)))),
-                ("close", Box::pin(async { closer.close().await.map(|()| 0) })),
-                ("sync", Box::pin(async { file.sync_all().await.map(|()| 0) })),
+                (
+                    "close",
+                    Box::pin(async { closer.close().await.map(|()| 0) }),
+                ),
+                (
+                    "sync",
+                    Box::pin(async { file.sync_all().await.map(|()| 0) }),
+                ),
                 (
                     "metadata",
                     Box::pin(async { file.metadata().await.map(|metadata| metadata.len()) }),
@@ -117,7 +129,9 @@ fn nothing_passes_a_set_len_that_runs() {
             assert_eq!(on_disk(&path).len(), 1000);
             gate.open();
             for (name, future) in waiting {
-                future.await.unwrap_or_else(|error| panic!("{name}: {error}"));
+                future
+                    .await
+                    .unwrap_or_else(|error| panic!("{name}: {error}"));
             }
         });
     });
@@ -208,7 +222,13 @@ fn the_error_of_a_cancelled_change_is_told_to_whoever_waited_for_it() {
         let task = Arc::new(Inline(Mutex::new((Some(flush), None))));
         Waker::from(task.clone()).wake();
         stepper.run_all();
-        let told = task.0.lock().unwrap().1.take().expect("the flush has ended");
+        let told = task
+            .0
+            .lock()
+            .unwrap()
+            .1
+            .take()
+            .expect("the flush has ended");
         assert_eq!(
             told.map_err(|error| error.raw_os_error()),
             Err(Some(code::EIO))

@@ -83,10 +83,7 @@ fn a_write_is_one_write_of_the_kernel() {
         count(faults, Call::Write);
         for len in [1, 10, 8192, 100_000, 3] {
             let before = faults.struck();
-            assert_eq!(
-                drive(stepper, file.write(&vec![b'x'; len])).unwrap(),
-                len
-            );
+            assert_eq!(drive(stepper, file.write(&vec![b'x'; len])).unwrap(), len);
             drive(stepper, file.flush()).unwrap();
             assert_eq!(faults.struck() - before, 1, "{len} bytes");
         }
@@ -176,7 +173,15 @@ fn the_error_of_a_cancelled_write_is_told_by_whatever_comes_next() {
     use aiofiles::testing::Call;
 
     stepped(|stepper, faults| {
-        for next in ["read", "flush", "seek", "sync_all", "set_len", "try_clone", "close"] {
+        for next in [
+            "read",
+            "flush",
+            "seek",
+            "sync_all",
+            "set_len",
+            "try_clone",
+            "close",
+        ] {
             let (_dir, path) = sample("content");
             let mut file = drive(stepper, read_write_unbuffered().open(&path)).unwrap();
             faults.fail(Call::Write, 0, 1, code::ENOSPC);
@@ -320,7 +325,11 @@ fn huge_buffers_are_read_and_written_in_part() {
     every_runtime(|_| async {
         let (_dir, path) = sample("content");
         for unbuffered in [false, true] {
-            let mut file = read_write().unbuffered(unbuffered).open(&path).await.unwrap();
+            let mut file = read_write()
+                .unbuffered(unbuffered)
+                .open(&path)
+                .await
+                .unwrap();
             // Memory that nobody touches costs nothing; three gigabytes are more than one call can move.
             let mut huge = vec![0; 3 << 30];
             assert_eq!(file.read(&mut huge).await.unwrap(), 7);

@@ -117,12 +117,7 @@ fn a_task_that_waits_in_many_roles_is_woken_once() {
         let mut asking = std::pin::pin!(file.metadata());
         poll_with(asking.as_mut(), &count);
         let mut clone = Pin::new(&mut clone);
-        assert!(
-            clone
-                .as_mut()
-                .poll_read(&mut cx, &mut [0; 4])
-                .is_pending()
-        );
+        assert!(clone.as_mut().poll_read(&mut cx, &mut [0; 4]).is_pending());
         assert!(clone.as_mut().poll_flush(&mut cx).is_pending());
         let to = SeekFrom::Start(0);
         assert!(clone.as_mut().poll_seek(&mut cx, to).is_pending());
@@ -148,17 +143,26 @@ fn the_end_of_a_write_wakes_everybody_who_waits_for_it() {
         };
         let mut buf = [0; 10];
         let mut waiting: Vec<(&str, Boxed<'_>)> = vec![
-            ("read", Box::pin(async { reader.read_exact(&mut buf).await })),
+            (
+                "read",
+                Box::pin(async { reader.read_exact(&mut buf).await }),
+            ),
             ("flush", Box::pin(async { flusher.flush().await })),
             (
                 "seek",
                 Box::pin(async { seeker.seek(SeekFrom::Current(0)).await.map(drop) }),
             ),
             ("close", Box::pin(async { closer.close().await })),
-            ("metadata", Box::pin(async { file.metadata().await.map(drop) })),
+            (
+                "metadata",
+                Box::pin(async { file.metadata().await.map(drop) }),
+            ),
             ("set_len", Box::pin(async { file.set_len(2000).await })),
             ("sync", Box::pin(async { file.sync_all().await })),
-            ("clone", Box::pin(async { file.try_clone().await.map(drop) })),
+            (
+                "clone",
+                Box::pin(async { file.try_clone().await.map(drop) }),
+            ),
             ("lock", Box::pin(async { file.lock().await })),
         ];
         let counts: Vec<_> = waiting.iter().map(|_| CountingWaker::new()).collect();

@@ -72,7 +72,11 @@ fn slices_are_written_as_one() {
     every_runtime(|_| async {
         for unbuffered in [false, true] {
             let (_dir, path) = sample("");
-            let mut file = read_write().unbuffered(unbuffered).open(&path).await.unwrap();
+            let mut file = read_write()
+                .unbuffered(unbuffered)
+                .open(&path)
+                .await
+                .unwrap();
             let slices = [&b""[..], b"one ", b"", b"two ", b"three"].map(IoSlice::new);
             assert_eq!(file.write_vectored(&slices).await.unwrap(), 13);
             assert_eq!(file.write_vectored(&[]).await.unwrap(), 0);
@@ -95,19 +99,23 @@ fn writes_gather_while_one_runs() {
         futures_lite::future::block_on(async {
             let (_dir, path) = sample("");
             let mut file = File::create(&path).await.unwrap();
-            let gate = faults.stall(Call::Write, 0, 1);
+            let gate = Held::new(faults, Call::Write, 0);
             count(faults, Call::Write);
             let bytes = numbered(100_000);
             file.write_all(&bytes[..100]).await.unwrap();
             until(|| gate.waiting() == 1).await;
             for piece in bytes[100..].chunks(100) {
-                assert_eq!(write_now(&mut file, piece), Poll::Ready(100));
+                assert_eq!(file.write(piece).await.unwrap(), 100);
             }
             assert_eq!(on_disk(&path), b"");
             gate.open();
             file.flush().await.unwrap();
             assert_same_bytes(on_disk(&path), &bytes);
-            assert_eq!(faults.struck(), 2, "one write for the first, one for the rest");
+            assert_eq!(
+                faults.struck(),
+                2,
+                "one write for the first, one for the rest"
+            );
         });
     });
 }
@@ -139,8 +147,9 @@ fn a_full_buffer_accepts_nothing_until_there_is_room() {
                 }
                 let mut file = options.open(&path).await.unwrap();
                 faults.clear();
-                let gate = faults.stall(Call::Write, 0, 1);
-                let bytes = numbered(4 << 20);
+                let gate = Held::new(faults, Call::Write, 0);
+                // So many that they do not fit, and not so many that single bytes take long.
+                let bytes = numbered(10_000 + buffer_size.unwrap_or(512 * 1024));
                 let mut accepted = file.write(&bytes[..1000]).await.unwrap();
                 until(|| gate.waiting() == 1).await;
                 let first = accepted;
@@ -151,7 +160,10 @@ fn a_full_buffer_accepts_nothing_until_there_is_room() {
                 }
                 let gathered = accepted - first;
                 let bound = buffer_size.unwrap_or(256 * 1024);
-                assert!(gathered <= bound, "{gathered} bytes with a bound of {bound}");
+                assert!(
+                    gathered <= bound,
+                    "{gathered} bytes with a bound of {bound}"
+                );
                 assert!(gathered > 0);
                 assert_eq!(file.stream_position().await.unwrap(), accepted as u64);
                 for _ in 0..3 {
@@ -178,7 +190,7 @@ fn flush_and_read_wait_for_a_write_that_takes_long() {
         futures_lite::future::block_on(async {
             let (_dir, path) = sample("..........");
             let mut file = read_write().open(&path).await.unwrap();
-            let gate = faults.stall(Call::Write, 0, 1);
+            let gate = Held::new(faults, Call::Write, 0);
             file.write_all(b"abc").await.unwrap();
             until(|| gate.waiting() == 1).await;
             for _ in 0..10 {

@@ -6,6 +6,8 @@
 //! with fewer and fewer operations first, and printed as the shortest that still fails.
 
 mod drive;
+#[cfg(feature = "testing")]
+mod faults;
 mod session;
 mod steps;
 

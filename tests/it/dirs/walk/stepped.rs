@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::task::Poll;
 
+use aiofiles::WalkEntry;
 use aiofiles::testing::{Call, Faults};
 use futures_lite::AsyncWriteExt as _;
 use rustix::io::Errno;
@@ -52,7 +53,7 @@ fn a_next_that_was_dropped_loses_no_entry() {
         while found.len() < 701 {
             match poll_now(pin!(walk.next())) {
                 Poll::Ready(entry) => {
-                    assert!(found.insert(entry.unwrap().unwrap().into_path()))
+                    assert!(found.insert(entry.unwrap().unwrap().into_path()));
                 }
                 Poll::Pending => drop(stepper.run_one()),
             }
