@@ -790,13 +790,13 @@ impl AsyncBufRead for File {
         }
         // What was lent before and is not consumed is the answer still, unless something has happened since.
         if handle.stream.is_fresh(&file.lent) {
-            file.answered = Some(Answered::new(false));
+            file.answered = asked_again.is_none().then(|| Answered::new(false));
         } else {
             let mut caller = handle.caller(READER, cx);
             match handle.stream().poll_fill(&mut caller) {
                 Poll::Ready(lent) => {
                     file.lent = lent?;
-                    file.answered = Some(Answered::new(true));
+                    file.answered = asked_again.is_none().then(|| Answered::new(true));
                 }
                 Poll::Pending if asked_again.is_some() => {}
                 Poll::Pending => {

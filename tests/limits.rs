@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aiofiles::{File, OpenOptions, backend, raw_os_error};
 use futures_lite::future;
@@ -310,7 +311,8 @@ fn a_lock_is_waited_for_without_a_descriptor() {
                 File::open(&path).await.unwrap(),
             );
             one.lock().await.unwrap();
-            smol::Timer::after(std::time::Duration::ZERO).await;
+            // The first wait of all.
+            assert!(poll_n(other.lock(), 3).await.is_none());
             limit_descriptors(64);
             let taken = take_all();
             assert!(poll_once(other.lock()).await.is_none());
@@ -366,5 +368,28 @@ fn a_thousand_copies_at_once_end_and_fail_only_for_want_of_descriptors() {
                 "{results:?}"
             );
         });
+    });
+}
+
+#[test]
+fn buffers_are_given_back_even_if_the_first_of_them_found_no_descriptor_for_the_timer() {
+    alone(|| {
+        let dir = temp_dir();
+        let path = dir.path().join("file");
+        std::fs::write(&path, numbered(4 << 20)).unwrap();
+        let mut files = [(); 2].map(|()| future::block_on(File::open(&path)).unwrap());
+        limit_descriptors(64);
+        let mut taken = take_all();
+        for file in &mut files {
+            future::block_on(file.read_exact(&mut vec![0; 2 << 20])).unwrap();
+            assert!(backend().buffered() > 0, "something is read ahead");
+            // The second one finds descriptors again.
+            taken.clear();
+        }
+        let limit = Instant::now() + Duration::from_secs(20);
+        while backend().buffered() > 0 && Instant::now() < limit {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(backend().buffered(), 0);
     });
 }

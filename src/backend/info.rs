@@ -1,5 +1,7 @@
 //! What a user can see of the backend: which one runs, why, and its counters.
 
+use std::sync::OnceLock;
+
 use super::{close, pool};
 use crate::stream;
 
@@ -46,7 +48,7 @@ pub fn backend() -> Backend {
     let figures = pool::figures();
     Backend {
         kind: BackendKind::Pool,
-        reason: "built without another backend",
+        reason: reason(),
         operations: figures.operations,
         jobs: figures.jobs,
         queued: figures.queued,
@@ -55,6 +57,23 @@ pub fn backend() -> Backend {
         pending_closes: close::pending(),
         buffered: stream::buffered(),
     }
+}
+
+/// Why the pool, with the wish of the environment in mind.
+fn reason() -> &'static str {
+    static REASON: OnceLock<String> = OnceLock::new();
+    REASON.get_or_init(|| match std::env::var("AIOFILES_BACKEND") {
+        Err(_) => "built without another backend".to_owned(),
+        Ok(wish) => match wish.as_str() {
+            "auto" | "pool" => {
+                format!("AIOFILES_BACKEND is {wish}, and built without another backend")
+            }
+            "uring" => "AIOFILES_BACKEND asks for uring, which this build does not have".to_owned(),
+            unknown => format!(
+                "AIOFILES_BACKEND is {unknown:?}, which is not known; built without another backend"
+            ),
+        },
+    })
 }
 
 impl Backend {

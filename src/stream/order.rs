@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::{Caller, Place, Stream};
 use crate::backend::{self, Description};
+use crate::fairness;
 
 /// A place among the waiters for the time of one call.
 pub(crate) struct Waiting<'a> {
@@ -27,15 +28,17 @@ impl<'a> Waiting<'a> {
         &mut self,
         mut poll: impl FnMut(&Arc<Stream>, &mut Caller<'_, '_>) -> Poll<T>,
     ) -> impl Future<Output = T> {
+        let mut waited = false;
         poll_fn(move |cx: &mut Context<'_>| {
-            poll(
-                self.stream,
-                &mut Caller {
-                    place: self.place,
-                    writer: self.place,
-                    cx,
-                },
-            )
+            ready!(fairness::poll_turn(&mut waited, cx));
+            let mut caller = Caller {
+                place: self.place,
+                writer: self.place,
+                cx,
+            };
+            let result = poll(self.stream, &mut caller);
+            waited = result.is_pending();
+            result
         })
     }
 }

@@ -199,14 +199,14 @@ impl ReadAhead {
 
     /// How long the next block is to be; `None` when enough is ahead.
     fn plan(&self, position: u64, buffered: bool) -> Option<usize> {
-        let missing = self.window.saturating_sub(self.ahead(position));
-        let whole = !buffered || self.window <= BLOCK / 4;
+        let ahead = self.ahead(position);
+        let whole = !buffered || (ahead == 0 && self.window <= BLOCK / 4);
         let block = if whole {
             self.window
         } else {
             (self.window / 2).min(BLOCK)
         };
-        (missing >= block.div_ceil(2) && missing > 0).then_some(block)
+        (ahead + block <= self.window && block > 0).then_some(block)
     }
 
     /// Gives memory back that nobody uses. What was read ahead is only given back if it can be read again.

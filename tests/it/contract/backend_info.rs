@@ -132,6 +132,70 @@ fn many_operations_share_a_few_jobs() {
     });
 }
 
+/// Rule 19, and what the counters are for: operations that are stuck in the kernel do not stop others, even when every
+/// thread is preempted at the worst moments.
+#[cfg(all(unix, feature = "testing"))]
+#[test]
+fn operations_go_on_beside_stuck_ones_on_a_busy_machine() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use aiofiles::testing::{Call, Faults};
+
+    alone(|| {
+        let (dir, path) = sample("content");
+        // As many as there are processors, so that no drainer is left; and threads that take the processors away.
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let faults = Faults::install();
+        let gates: Vec<_> = (0..processors.max(2))
+            .map(|n| {
+                faults.clear();
+                let gate = Held::new(&faults, Call::Write, 0);
+                block_on(async {
+                    let mut file = File::create(dir.path().join(n.to_string())).await.unwrap();
+                    file.write_all(b"stuck").await.unwrap();
+                });
+                wait_until("the write is stuck", || gate.waiting() == 1);
+                gate
+            })
+            .collect();
+        drop(faults);
+        assert!(aiofiles::backend().drainers() >= gates.len());
+        assert!(aiofiles::backend().running() >= gates.len());
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let busy: Vec<_> = (0..processors * 3)
+            .map(|_| {
+                let stop = stop.clone();
+                thread::spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                })
+            })
+            .collect();
+        let askers: Vec<_> = (0..4)
+            .map(|_| {
+                let path = path.clone();
+                thread::spawn(move || {
+                    for _ in 0..crate::support::iterations(150) {
+                        block_on(aiofiles::metadata(&path)).unwrap();
+                    }
+                })
+            })
+            .collect();
+        for asker in askers {
+            asker.join().unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        for thread in busy {
+            thread.join().unwrap();
+        }
+        drop(gates);
+    });
+}
+
 /// Rule 19: a value of `AIOFILES_BACKEND` that is not known, or cannot be had, shows in `backend()`, and nothing fails.
 #[test]
 fn a_backend_that_cannot_be_had_shows_in_the_reason() {
@@ -184,7 +248,7 @@ fn debug_of_a_file_tells_what_it_is() {
         assert!(debug.contains(path.to_str().unwrap()), "{debug}");
         assert!(debug.contains('3'), "{debug}");
         assert_eq!(file.path(), Some(&*path));
-        file.write_all(b"").await.unwrap_err();
+        file.write(b"x").await.unwrap_err();
         file.close().await.unwrap();
         assert!(format!("{file:?}").contains("closed"));
     });

@@ -67,16 +67,11 @@ fn a_task_yields_after_128_ready_answers() {
                 .poll_read(cx, &mut [0])
                 .map(|n| assert_eq!(n.unwrap(), 1))
         });
-        yields("fill_buf", |cx| {
-            file.as_mut()
-                .poll_fill_buf(cx)
-                .map(|filled| drop(filled.unwrap()))
-        });
         yields("fill_buf and consume", |cx| {
             let filled = file
                 .as_mut()
                 .poll_fill_buf(cx)
-                .map(|filled| drop(filled.unwrap()));
+                .map(|filled| assert!(!filled.unwrap().is_empty()));
             if filled.is_ready() {
                 file.as_mut().consume(1);
             }
@@ -85,7 +80,7 @@ fn a_task_yields_after_128_ready_answers() {
         yields("seek", |cx| {
             file.as_mut()
                 .poll_seek(cx, SeekFrom::Current(0))
-                .map(|at| drop(at.unwrap()))
+                .map(|at| assert!(at.unwrap() < 1 << 20))
         });
         yields("write", |cx| {
             file.as_mut()
@@ -107,7 +102,7 @@ fn a_task_that_asks_again_and_again_yields() {
         yields("stream_position", |cx| {
             std::pin::pin!(file.stream_position())
                 .poll(cx)
-                .map(|at| drop(at.unwrap()))
+                .map(|at| assert!(at.unwrap() < 1 << 20))
         });
         yields("try_clone", |cx| {
             std::pin::pin!(file.try_clone())

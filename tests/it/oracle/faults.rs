@@ -20,6 +20,7 @@ use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
 use super::drive::{Drive, run_job, stepped};
 use super::session::{DATA, Verdict, ensure, overlaid, same_bytes, told};
+use super::steps::minimised;
 use crate::support::{Seed, iterations, temp_dir};
 
 /// How many operations a session has.
@@ -124,27 +125,6 @@ impl Plan {
             });
         }
         plan
-    }
-
-    /// Leaves steps out as long as the plan still fails.
-    fn minimised(mut self, fails: impl Fn(&Plan) -> bool) -> Plan {
-        let mut chunk = self.steps.len().next_power_of_two() / 2;
-        while chunk > 0 {
-            let mut at = 0;
-            while at < self.steps.len() {
-                let mut shorter = self.clone();
-                shorter
-                    .steps
-                    .drain(at..(at + chunk).min(shorter.steps.len()));
-                if fails(&shorter) {
-                    self = shorter;
-                } else {
-                    at += chunk;
-                }
-            }
-            chunk /= 2;
-        }
-        self
     }
 }
 
@@ -1061,9 +1041,12 @@ fn errors_are_told_and_every_accepted_byte_is_written_once_faults_end() {
                 tally.recoveries += more.recoveries;
             }
             Err(first) => {
-                let shortest = plan
-                    .clone()
-                    .minimised(|plan| attempt(plan, dir.path()).is_err());
+                let with = |steps: &[Step]| Plan {
+                    steps: steps.to_vec(),
+                    ..plan.clone()
+                };
+                let fails = |steps: &[Step]| attempt(&with(steps), dir.path()).is_err();
+                let shortest = with(&minimised(plan.steps.clone(), fails));
                 match attempt(&shortest, dir.path()) {
                     Err(failure) => panic!("{}", story(&shortest, &failure)),
                     Ok(_) => panic!("not the same twice: {}", story(&plan, &first)),

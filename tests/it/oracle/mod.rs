@@ -97,7 +97,7 @@ mod on_the_hand_stepped_pool {
     use super::STEPS;
     use super::drive::{Drive, stepped};
     use super::session::{Divergence, Tally, perform};
-    use super::steps::Plan;
+    use super::steps::{Plan, Step, minimised};
     use crate::support::{Seed, iterations, temp_dir};
 
     /// What went wrong, if anything did, also by a panic.
@@ -123,9 +123,12 @@ mod on_the_hand_stepped_pool {
             match attempt(&plan, dir.path()) {
                 Ok(more) => tally += more,
                 Err(first) => {
-                    let shortest = plan
-                        .clone()
-                        .minimised(|plan| attempt(plan, dir.path()).is_err());
+                    let with = |steps: &[Step]| Plan {
+                        steps: steps.to_vec(),
+                        ..plan.clone()
+                    };
+                    let fails = |steps: &[Step]| attempt(&with(steps), dir.path()).is_err();
+                    let shortest = with(&minimised(plan.steps.clone(), fails));
                     let story =
                         |found: Option<Divergence>| found.map(|divergence| divergence.story());
                     match attempt(&shortest, dir.path()) {

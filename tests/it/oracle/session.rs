@@ -28,6 +28,7 @@ macro_rules! ensure {
         }
     };
 }
+#[cfg(feature = "testing")]
 pub(super) use ensure;
 
 /// What is wrong, if anything.
@@ -51,7 +52,7 @@ pub(super) struct Divergence {
 }
 
 /// What our file answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Cancelled,
     Ok(u64),
@@ -85,7 +86,9 @@ impl Divergence {
                 ""
             };
             let outcome = match self.outcomes.get(index) {
-                Some(outcome) => format!("{outcome:?}"),
+                Some(Outcome::Cancelled) => "cancelled".to_owned(),
+                Some(Outcome::Ok(value)) => value.to_string(),
+                Some(Outcome::Err(kind)) => kind.to_string(),
                 None => "?".to_owned(),
             };
             let _ = writeln!(story, "{index:5}: {:?}{cancel} -> {outcome}", step.op);

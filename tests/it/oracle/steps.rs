@@ -205,27 +205,29 @@ impl Plan {
             seed: rng.u64(..),
         });
     }
+}
 
-    /// Leaves steps out as long as the plan still fails, and returns the shortest one that does.
-    pub(super) fn minimised(mut self, fails: impl Fn(&Plan) -> bool) -> Plan {
-        let mut chunk = self.steps.len().next_power_of_two() / 2;
-        while chunk > 0 {
-            let mut at = 0;
-            while at < self.steps.len() {
-                let mut shorter = self.clone();
-                shorter
-                    .steps
-                    .drain(at..(at + chunk).min(shorter.steps.len()));
-                if fails(&shorter) {
-                    self = shorter;
-                } else {
-                    at += chunk;
-                }
+/// Leaves out as many steps as it can so that the rest still fails.
+#[cfg(feature = "testing")]
+pub(super) fn minimised<T: Clone>(mut steps: Vec<T>, fails: impl Fn(&[T]) -> bool) -> Vec<T> {
+    // A failure that takes long is not to be waited for too often.
+    let mut attempts = 500;
+    let mut chunk = steps.len().next_power_of_two() / 2;
+    while chunk > 0 {
+        let mut at = 0;
+        while at < steps.len() && attempts > 0 {
+            let mut fewer = steps.clone();
+            fewer.drain(at..(at + chunk).min(steps.len()));
+            if fails(&fewer) {
+                steps = fewer;
+            } else {
+                at += chunk;
             }
-            chunk /= 2;
+            attempts -= 1;
         }
-        self
+        chunk /= 2;
     }
+    steps
 }
 
 fn operation(rng: &mut Rng, mood: Mood, usual: usize, most: usize) -> Op {
