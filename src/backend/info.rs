@@ -65,7 +65,8 @@ fn reason() -> &'static str {
     REASON.get_or_init(|| match std::env::var("AIOFILES_BACKEND") {
         Err(_) => "built without another backend".to_owned(),
         Ok(wish) => match wish.as_str() {
-            "auto" | "pool" => {
+            "" | "auto" => "built without another backend".to_owned(),
+            "pool" => {
                 format!("AIOFILES_BACKEND is {wish}, and built without another backend")
             }
             "uring" => "AIOFILES_BACKEND asks for uring, which this build does not have".to_owned(),

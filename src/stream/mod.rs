@@ -75,13 +75,13 @@ struct State {
     /// The question that a job asks the kernel now.
     asking: Option<Question>,
     /// The answer to [`Question::End`].
-    end: Option<End>,
+    end: Option<Box<End>>,
     /// A question could not be answered.
     asked_in_vain: Option<io::Error>,
     /// An operation that takes a place in the order runs.
     ordered: bool,
     /// The error of an operation in the order, or of one whose caller went away, with the number of the former.
-    left_error: Option<(u64, io::Error)>,
+    left_error: Option<Box<(u64, io::Error)>>,
     /// How many operations took a place in the order.
     changes_made: u64,
     /// The panic of a job that nobody awaited directly.
@@ -92,7 +92,7 @@ struct State {
     /// Handles that are being closed, and will deal with what cannot be written.
     closing: usize,
     /// Present once the last handle is gone with bytes on their way.
-    lingering: Option<Lingering>,
+    lingering: Option<Box<Lingering>>,
     /// Used since the last look for idle buffers.
     touched: bool,
     /// In the list of those who may hold idle buffers.
@@ -200,13 +200,13 @@ impl State {
     /// Gives the places of a handle up; its wakers are returned to be dropped outside the lock.
     fn leave(&mut self, places: [Place; 3]) -> [Option<Waker>; 3] {
         if let Some(error) = places.iter().find_map(|place| self.single.leave(*place)) {
-            self.left_error.get_or_insert((0, error));
+            self.left_error.get_or_insert_with(|| Box::new((0, error)));
         }
         places.map(|place| self.waiters.leave(place))
     }
 
     /// Ends the time for which others wait for a dropped file, if nobody is left who has it.
-    fn end_lingering(&mut self) -> Option<Lingering> {
+    fn end_lingering(&mut self) -> Option<Box<Lingering>> {
         if self.handles == 0 && self.closing == 0 {
             self.lingering.take()
         } else {
@@ -294,7 +294,7 @@ impl Stream {
         state.handles -= 1;
         if state.handles == 0 && state.closing == 0 && state.has_unwritten() {
             let facts = self.description.facts();
-            state.lingering = facts.map(|facts| Lingering::begin(facts.identity));
+            state.lingering = facts.map(|facts| Box::new(Lingering::begin(facts.identity)));
             // A tail that could not be written gets one more chance.
             self.retry(&mut state);
         }
@@ -400,11 +400,11 @@ impl Stream {
                     }
                 }
                 (Question::End, Ok(Ok(end))) => {
-                    state.end = Some(End {
+                    state.end = Some(Box::new(End {
                         end,
                         changes,
                         at: Instant::now(),
-                    });
+                    }));
                 }
             }
             state.waiters.take()

@@ -77,7 +77,7 @@ impl Stream {
         // The caller is there after all, so nobody else needs to be told.
         if result.is_err() {
             let mut state = self.lock();
-            if matches!(&state.left_error, Some((left, _)) if *left == number) {
+            if matches!(&state.left_error, Some(left) if left.0 == number) {
                 state.left_error = None;
             }
         }
@@ -110,7 +110,10 @@ impl Drop for EndOrder<'_> {
             let mut state = self.stream.lock();
             state.ordered = false;
             if let Some(error) = self.error.take() {
-                state.left_error.get_or_insert((self.number, error));
+                let number = self.number;
+                state
+                    .left_error
+                    .get_or_insert_with(|| Box::new((number, error)));
             }
             state.waiters.take()
         };

@@ -211,11 +211,11 @@ impl ReadAhead {
 
     /// Gives memory back that nobody uses. What was read ahead is only given back if it can be read again.
     pub(super) fn release(&mut self, can_reread: bool) {
-        self.spare.clear();
         if can_reread && !self.filling {
             self.clear();
-            self.spare.clear();
+            self.blocks = VecDeque::new();
         }
+        self.spare = Vec::new();
     }
 
     pub(super) fn holds_any(&self) -> bool {

@@ -133,7 +133,9 @@ impl Stream {
                     result,
                 }),
                 // Its handle has gone; others may still hear of the error.
-                (Ok(Err(error)), None) => drop(state.left_error.get_or_insert((0, error))),
+                (Ok(Err(error)), None) => {
+                    drop(state.left_error.get_or_insert_with(|| Box::new((0, error))))
+                }
                 (Ok(Ok(_)), None) => {}
                 (Err(panic), _) => state.panic = Some(panic),
             }

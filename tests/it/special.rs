@@ -670,6 +670,60 @@ fn one_write_is_one_message_of_a_socket_that_keeps_messages_apart() {
 }
 
 #[test]
+fn writes_that_a_pipe_takes_whole_do_not_mix() {
+    const BLOCK: usize = 4096;
+    every_runtime(|rt| async move {
+        let (reader, writer) = pipe().unwrap();
+        let mut reader = File::from(OwnedFd::from(reader));
+        let writer = File::from(OwnedFd::from(writer));
+        let mut tasks = Vec::new();
+        for n in 0..4 {
+            let mut clone = writer.try_clone().await.unwrap();
+            tasks.push(rt.spawn(async move {
+                for len in (0..100).map(|k| BLOCK - k * 7) {
+                    assert_eq!(clone.write(&vec![b'0' + n; len]).await.unwrap(), len);
+                }
+            }));
+        }
+        drop(writer);
+        let mut all = Vec::new();
+        reader.read_to_end(&mut all).await.unwrap();
+        for task in tasks {
+            task.await;
+        }
+        // Each task's blocks come in their order, each in one piece.
+        let mut next = [0; 4];
+        let mut rest = &all[..];
+        while let Some(&first) = rest.first() {
+            let n = usize::from(first - b'0');
+            let (block, behind) = rest.split_at(BLOCK - next[n] * 7);
+            assert!(block.iter().all(|&byte| byte == first), "blocks are mixed");
+            next[n] += 1;
+            rest = behind;
+        }
+        assert_eq!(next, [100; 4]);
+    });
+}
+
+#[test]
+fn a_fifo_opened_for_both_has_no_end() {
+    run(async {
+        let dir = temp_dir();
+        let path = fifo(dir.path(), "fifo");
+        let mut options = OpenOptions::new();
+        let mut both = options.read(true).write(true).open(&path).await.unwrap();
+        assert!(poll_once(both.read(&mut [0; 4])).await.is_none());
+        both.write_all(b"text").await.unwrap();
+        let mut text = [0; 4];
+        both.read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"text");
+        // Its own writing side keeps it open.
+        drop(std::fs::OpenOptions::new().write(true).open(&path).unwrap());
+        assert!(poll_once(both.read(&mut text)).await.is_none());
+    });
+}
+
+#[test]
 fn what_fill_buf_took_from_a_pipe_goes_to_the_next_read_first() {
     run(async {
         let (reader, mut writer) = pipe().unwrap();
@@ -971,6 +1025,62 @@ fn terminals_are_told_from_everything_else() {
             assert!(!file.is_terminal().await, "{path}");
             file.close().await.unwrap();
             assert!(!file.is_terminal().await, "{path}, closed");
+        }
+    });
+}
+
+#[test]
+fn a_terminal_whose_other_side_has_gone_answers_as_it_answers_std() {
+    run(async {
+        // Both sides, taken over and opened by us, with a read that waits and with none.
+        for (waits, side) in [
+            (false, 0),
+            (true, 0),
+            (false, 1),
+            (true, 1),
+            (false, 2),
+            (true, 2),
+        ] {
+            let terminals = [terminal(), terminal()].map(|(controller, path)| {
+                let user = open_terminal(&path);
+                let (here, there) = if side == 1 {
+                    (controller, user)
+                } else {
+                    (user, controller)
+                };
+                (here, there, path)
+            });
+            let [(ours, our_far, path), (stds, std_far, _)] = terminals;
+            let mut ours = match side {
+                2 => {
+                    let mut options = OpenOptions::new();
+                    options.read(true).write(true);
+                    options.custom_flags(OFlags::NOCTTY.bits() as i32);
+                    options.open(&path).await.unwrap()
+                }
+                _ => File::from(ours),
+            };
+            probe(&ours).await;
+            let (mut buf, mut std_buf) = ([0; 4], [0; 4]);
+            let read = {
+                let mut read = pin!(ours.read(&mut buf));
+                if waits {
+                    assert!(future::poll_once(&mut read).await.is_none());
+                }
+                drop((our_far, std_far));
+                read.await
+            };
+            let mut stds = std::fs::File::from(stds);
+            let expected = stds.read(&mut std_buf);
+            let case = format!("side {side}, a read waits: {waits}");
+            let code =
+                |result: std::io::Result<usize>| result.map_err(|error| error.raw_os_error());
+            assert_eq!(code(read), code(expected), "{case}");
+            assert_eq!(
+                code(ours.write(b"text").await),
+                code(stds.write(b"text")),
+                "{case}"
+            );
         }
     });
 }

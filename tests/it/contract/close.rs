@@ -119,8 +119,8 @@ fn the_descriptor_of_a_closed_file_is_harmless() {
             let fd = file.as_fd();
             assert_eq!(fd.as_raw_fd(), closed[0].as_fd().as_raw_fd());
             assert!(open.iter().all(|open| open.as_raw_fd() != fd.as_raw_fd()));
-            // Nothing comes of it: an end of file at once, and an error of a write.
-            assert_eq!(rustix::io::read(fd, &mut [0; 4]), Ok(0));
+            // Nothing comes of it.
+            assert!(rustix::io::read(fd, &mut [0; 4]).is_err());
             assert!(rustix::io::write(fd, b"x").is_err());
         }
     });
@@ -230,6 +230,8 @@ fn an_open_without_a_free_descriptor_waits_for_dropped_files() {
         let (_dir, path) = sample("content");
         futures_lite::future::block_on(async {
             File::open(&path).await.unwrap();
+            // The reactor takes some descriptors for itself, once and for all.
+            smol::Timer::after(std::time::Duration::ZERO).await;
             until(|| aiofiles::backend().pending_closes() == 0).await;
             let limit = Rlimit {
                 current: Some(fd_count() as u64 + 20),
@@ -550,11 +552,12 @@ fn close_ends_although_a_job_of_the_file_panicked() {
         for call in [Call::Write, Call::Close] {
             let path = dir.path().join(format!("{call:?}"));
             let mut file = drive(stepper, File::create(&path)).unwrap();
+            let struck = faults.struck();
             faults.panic(call, 0, 1);
             drive(stepper, file.write_all(b"accepted")).unwrap();
             // The panic, an error, or success after the retry: anything but waiting for ever.
             let _ = catch_unwind(AssertUnwindSafe(|| drive(stepper, file.close())));
-            assert_eq!(faults.struck(), 1, "{call:?}");
+            assert_eq!(faults.struck() - struck, 1, "{call:?}");
             faults.clear();
             assert_eq!(file.as_raw_fd(), -1);
             drive(stepper, file.close()).unwrap();
