@@ -326,28 +326,24 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// What each of so many files costs on the heap after `make`, once buffers are given back.
-fn cost(mut make: impl FnMut() -> File) -> usize {
+/// What each of so many files costs on the heap after `make`, once their buffers are given back: waits for the bound.
+fn cost(bound: usize, mut make: impl FnMut() -> File) -> usize {
     let mut files = Vec::with_capacity(OPEN);
-    // The first half pays for what is made once.
-    files.extend(std::iter::repeat_with(&mut make).take(OPEN / 2));
-    wait_until_idle();
-    let before = heap();
-    files.extend(std::iter::repeat_with(&mut make).take(OPEN / 2));
-    wait_for(|| heap() < before + OPEN / 2 * 1024);
-    wait_until_idle();
-    heap().saturating_sub(before) / (OPEN / 2)
+    // The first ones pay for what is made once.
+    files.extend(std::iter::repeat_with(&mut make).take(OPEN / 5));
+    files.clear();
+    wait_for(|| backend().buffered() == 0);
+    let (_, before) = settled();
+    files.extend(std::iter::repeat_with(&mut make).take(OPEN));
+    wait_for(|| heap() < before + OPEN * bound);
+    heap().saturating_sub(before) / OPEN
 }
 
-/// Waits until the pool has nothing to do and the heap no longer shrinks: idle buffers go when a timer looks at them.
-fn wait_until_idle() {
-    settled();
-    let mut last = usize::MAX;
-    while heap() < last {
-        last = heap();
-        std::thread::sleep(Duration::from_millis(2500));
-    }
-}
+/// What one idle file may take.
+const BOUND_OF_ONE: usize = 1024;
+
+/// What the reactor keeps for each descriptor that it watches, on top of that.
+const OF_THE_REACTOR: usize = 256;
 
 #[test]
 fn an_open_idle_file_costs_less_than_a_kilobyte() {
@@ -358,17 +354,28 @@ fn an_open_idle_file_costs_less_than_a_kilobyte() {
         std::fs::write(&path, numbered(100_000)).unwrap();
         let open =
             || future::block_on(OpenOptions::new().read(true).write(true).open(&path)).unwrap();
-        let bytes = cost(open);
-        assert!(bytes < 1024, "{bytes} bytes for a file that was opened");
-        let bytes = cost(|| File::from(std::fs::File::open(&path).unwrap()));
-        assert!(bytes < 1024, "{bytes} bytes for a file that was taken over");
-        let bytes = cost(|| {
+        let bytes = cost(BOUND_OF_ONE, open);
+        assert!(
+            bytes < BOUND_OF_ONE,
+            "{bytes} bytes for a file that was opened"
+        );
+        let bytes = cost(BOUND_OF_ONE, || {
+            File::from(std::fs::File::open(&path).unwrap())
+        });
+        assert!(
+            bytes < BOUND_OF_ONE,
+            "{bytes} bytes for a file that was taken over"
+        );
+        let bytes = cost(BOUND_OF_ONE + OF_THE_REACTOR, || {
             let (reader, _) = pipe().unwrap();
             let file = File::from(OwnedFd::from(reader));
             assert!(future::block_on(file.stream_position()).is_err());
             file
         });
-        assert!(bytes < 1024, "{bytes} bytes for the end of a pipe");
+        assert!(
+            bytes < BOUND_OF_ONE + OF_THE_REACTOR,
+            "{bytes} bytes for the end of a pipe"
+        );
     });
 }
 
@@ -382,16 +389,16 @@ fn a_file_that_was_used_costs_less_than_a_kilobyte_once_it_is_idle() {
         let open =
             || future::block_on(OpenOptions::new().read(true).write(true).open(&path)).unwrap();
         for (what, len) in [("little", 100), ("some", 10_000), ("much", 60_000)] {
-            let bytes = cost(|| {
+            let bytes = cost(BOUND_OF_ONE, || {
                 let mut file = open();
                 future::block_on(file.read_exact(&mut vec![0; len])).unwrap();
                 file
             });
             assert!(
-                bytes < 1024,
+                bytes < BOUND_OF_ONE,
                 "{bytes} bytes for a file that was read {what}"
             );
-            let bytes = cost(|| {
+            let bytes = cost(BOUND_OF_ONE, || {
                 let mut file = open();
                 future::block_on(async {
                     file.write_all(&numbered(len)).await.unwrap();
@@ -400,7 +407,7 @@ fn a_file_that_was_used_costs_less_than_a_kilobyte_once_it_is_idle() {
                 file
             });
             assert!(
-                bytes < 1024,
+                bytes < BOUND_OF_ONE,
                 "{bytes} bytes for a file that was written {what}"
             );
         }
@@ -436,9 +443,18 @@ fn buffers_are_given_back_when_nobody_uses_them() {
                 assert_eq!(line, format!("line {n}"));
             }
             assert!(backend().buffered() > 0, "something is read ahead");
-            // A block of which a part is lent stays with its file; one that was dropped goes.
+            // The block of which a part is lent stays with its file, and nothing else; it goes with the file.
+            wait_for(|| backend().buffered() <= BLOCK);
+            assert!(
+                backend().buffered() <= BLOCK,
+                "{} bytes",
+                backend().buffered()
+            );
+            assert_eq!(lines.next().await.unwrap().unwrap(), "line 200000");
             drop(lines);
-            given_back("half of the lines were read and the file was dropped");
+            given_back("a file that lent a block was dropped");
+            drop(lines);
+            given_back("the file of the lines was dropped");
 
             let mut writer = File::create(dir.path().join("new")).await.unwrap();
             writer.write_all(text.as_bytes()).await.unwrap();
@@ -451,8 +467,19 @@ fn buffers_are_given_back_when_nobody_uses_them() {
                 .await
                 .unwrap();
             assert!(!filled.fill_buf().await.unwrap().is_empty());
+            wait_for(|| backend().buffered() <= BLOCK);
+            assert!(
+                backend().buffered() <= BLOCK,
+                "{} bytes",
+                backend().buffered()
+            );
+            let mut rest = String::new();
+            filled.read_to_string(&mut rest).await.unwrap();
+            assert_same_bytes(rest, &text[text.len() / 2..]);
             drop(filled);
             given_back("bytes were looked at and the file was dropped");
+            drop(filled);
+            given_back("the file that was looked into was dropped");
 
             let mut dropped = File::open(&path).await.unwrap();
             dropped
@@ -466,13 +493,12 @@ fn buffers_are_given_back_when_nobody_uses_them() {
             let mut rest = String::new();
             reader.read_to_string(&mut rest).await.unwrap();
             assert_same_bytes(rest, &text[text.len() / 2..]);
-            assert_eq!(lines.next().await.unwrap().unwrap(), "line 200000");
-            let mut rest = String::new();
-            filled.read_to_string(&mut rest).await.unwrap();
-            assert_same_bytes(rest, &text[text.len() / 2..]);
         });
     });
 }
+
+/// The largest piece that is read ahead at once.
+const BLOCK: usize = 256 * 1024;
 
 /// How many files are read or written at once, and how large each is.
 const MANY: usize = 64;

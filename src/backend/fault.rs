@@ -245,7 +245,7 @@ impl Drop for Faults {
     }
 }
 
-/// Holds stalled calls back until it is opened, or the last handle to it that a test holds is dropped.
+/// Holds stalled calls back until it is opened.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     inner: Arc<(Mutex<GateState>, Condvar)>,

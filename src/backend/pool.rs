@@ -521,9 +521,21 @@ struct Watch;
 impl Watch {
     fn set() {
         static ALARM: Alarm = Alarm::new(Watch::look);
-        if !ALARM.set(STUCK) {
-            // The next operation tries again.
-            lock().watched = false;
+        if ALARM.set(STUCK) {
+            return;
+        }
+        // Without a timer nobody will look, so another drainer takes over now. The next operation tries again.
+        let start = {
+            let mut dispatch = lock();
+            dispatch.watched = false;
+            if dispatch.queue.is_empty() || !dispatch.all_busy() {
+                None
+            } else {
+                dispatch.begin_drainer()
+            }
+        };
+        if let Some(index) = start {
+            start_drainer(index);
         }
     }
 

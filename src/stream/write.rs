@@ -245,8 +245,7 @@ impl Stream {
         let tail = state.write.give_up() as u64;
         if let Some(before) = state.write.before.take() {
             state.position = before;
-        }
-        if let Position::Known(_) = state.position {
+        } else if let Position::Known(_) = state.position {
             state.position = Position::Known(state.write.start);
         }
         Poll::Ready(tail)

@@ -1255,6 +1255,26 @@ fn the_last_bytes_that_an_offset_reaches_are_read_as_std_reads_them() {
 }
 
 #[test]
+fn a_file_that_no_memory_holds_is_refused_before_it_is_read() {
+    let Some(dir) = endless() else {
+        return skip("/dev/shm without a limit on the size of a file");
+    };
+    run(async move {
+        let path = dir.path().join("file");
+        for len in [1 << 60, i64::MAX as u64] {
+            std::fs::File::create(&path).unwrap().set_len(len).unwrap();
+            let expected = std::fs::read(&path).unwrap_err();
+            assert_eq!(expected.kind(), ErrorKind::OutOfMemory);
+            let error = aiofiles::read(&path).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+            assert_names(&error, &path, None);
+            let error = aiofiles::read_to_string(&path).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+        }
+    });
+}
+
+#[test]
 fn a_write_beyond_the_last_offset_is_refused_and_accepts_nothing() {
     let Some(dir) = endless() else {
         return skip("/dev/shm without a limit on the size of a file");

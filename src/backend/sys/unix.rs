@@ -419,8 +419,19 @@ pub(crate) fn write_foreign(file: &File, buf: &[u8]) -> io::Result<usize> {
         }
     }
     // So much what is ready takes at once: a terminal may have room for one byte, a pipe has for more.
-    let most = if is_terminal(file) { 1 } else { PIPE_BUF };
+    let most = if is_nonblocking(file) {
+        buf.len()
+    } else if is_terminal(file) {
+        1
+    } else {
+        PIPE_BUF
+    };
     write_plain(file, buf, most)
+}
+
+/// Whether O_NONBLOCK is set on the description: its owner may have done so.
+fn is_nonblocking(file: &File) -> bool {
+    rustix::fs::fcntl_getfl(file).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK))
 }
 
 /// What POSIX lets a pipe take whole.

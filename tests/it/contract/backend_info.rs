@@ -196,6 +196,40 @@ fn operations_go_on_beside_stuck_ones_on_a_busy_machine() {
     });
 }
 
+/// The same when no descriptor is left, not even for the reactor, whose timer would look after stuck calls.
+#[cfg(all(target_os = "linux", feature = "testing"))]
+#[test]
+fn operations_go_on_beside_stuck_ones_without_a_descriptor_for_the_reactor() {
+    use aiofiles::testing::{Call, Faults};
+    use rustix::process::{Resource, Rlimit, setrlimit};
+
+    use crate::support::fd_count;
+
+    alone(|| {
+        let (_dir, path) = sample("content");
+        let faults = Faults::install();
+        block_on(async {
+            let mut file = read_write().open(&path).await.unwrap();
+            let gate = Held::new(&faults, Call::Write, 0);
+            file.write_all(b"stuck").await.unwrap();
+            until(|| gate.waiting() == 1).await;
+            let limit = Rlimit {
+                current: Some(fd_count() as u64),
+                maximum: Some(fd_count() as u64),
+            };
+            setrlimit(Resource::Nofile, limit).unwrap();
+            let mut fill = Vec::new();
+            while let Ok(std) = std::fs::File::open(&path) {
+                fill.push(std);
+            }
+            // It needs no descriptor.
+            for _ in 0..10 {
+                assert_eq!(aiofiles::metadata(&path).await.unwrap().len(), 7);
+            }
+        });
+    });
+}
+
 /// Rule 19: a value of `AIOFILES_BACKEND` that is not known, or cannot be had, shows in `backend()`, and nothing fails.
 #[test]
 fn a_backend_that_cannot_be_had_shows_in_the_reason() {

@@ -463,7 +463,10 @@ fn sequential_reading_reads_every_byte_once() {
                 }
                 quiet().await;
                 let bytes_read = pulled.bytes() - (4 << 20);
-                assert!(bytes_read <= SLACK, "{bytes_read} bytes too many in reads of {size}");
+                assert!(
+                    bytes_read <= SLACK,
+                    "{bytes_read} bytes too many in reads of {size}"
+                );
                 assert_same_bytes(found, &bytes);
             }
         });

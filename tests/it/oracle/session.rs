@@ -2,18 +2,14 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::LazyLock;
-use std::task::{Poll, ready};
 
 use aiofiles::File;
 use fastrand::Rng;
 use futures_lite::{
-    AsyncBufRead as _, AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _,
-    AsyncWriteExt as _,
+    AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _,
 };
 
 use super::drive::Drive;
@@ -45,15 +41,14 @@ const LARGEST: usize = 2 << 20;
 pub(super) struct Divergence {
     plan: Plan,
     drive: Drive,
-    /// The step after which the two files differ; as many as there are steps if it was at the end.
-    at: usize,
     what: String,
+    /// Those of the steps that went well.
     outcomes: Vec<Outcome>,
 }
 
 /// What our file answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+pub(super) enum Outcome {
     Cancelled,
     Ok(u64),
     Err(io::ErrorKind),
@@ -75,9 +70,10 @@ impl Divergence {
             "{}\nunder {:?}, seed {seed}, {shape:?}, beginning with {size} bytes of at most {most}; the steps:",
             self.what, self.drive
         );
-        let begin = self.at.saturating_sub(40);
+        let at = self.outcomes.len();
+        let begin = at.saturating_sub(40);
         for (index, step) in self.plan.steps.iter().enumerate().skip(begin) {
-            if index > self.at {
+            if index > at {
                 break;
             }
             let cancel = if step.cancel {
@@ -108,43 +104,43 @@ pub(super) struct Tally {
     pub(super) errors: usize,
 }
 
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Tally) {
-        self.operations += other.operations;
-        self.cancelled += other.cancelled;
-        self.errors += other.errors;
+impl Tally {
+    pub(super) fn add(&mut self, outcomes: &[Outcome]) {
+        self.operations += outcomes.len();
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Cancelled => self.cancelled += 1,
+                Outcome::Err(_) => self.errors += 1,
+                Outcome::Ok(_) => {}
+            }
+        }
     }
 }
 
-/// Performs the plan in `dir`.
-pub(super) async fn perform(plan: &Plan, drive: Drive, dir: &Path) -> Result<Tally, Divergence> {
-    let mut session = None;
-    let mut tally = Tally::default();
-    let mut outcomes = Vec::new();
-    let mut at = 0;
+/// Performs the plan in `dir`, and returns what our file answered.
+pub(super) async fn perform(
+    plan: &Plan,
+    drive: Drive,
+    dir: &Path,
+) -> Result<Vec<Outcome>, Divergence> {
+    let mut outcomes = Vec::with_capacity(plan.steps.len());
     let verdict = async {
-        let session = session.insert(Session::new(plan, drive, dir).await?);
+        let mut session = Session::new(plan, drive, dir).await?;
         for step in &plan.steps {
-            let outcome = session.step(*step).await?;
-            match outcome {
-                Outcome::Cancelled => tally.cancelled += 1,
-                Outcome::Err(_) => tally.errors += 1,
-                Outcome::Ok(_) => {}
-            }
-            tally.operations += 1;
-            outcomes.push(outcome);
-            at += 1;
+            outcomes.push(session.step(*step).await?);
         }
         session.end().await
     }
     .await;
-    verdict.map(|()| tally).map_err(|what| Divergence {
-        plan: plan.clone(),
-        drive,
-        at,
-        what,
-        outcomes,
-    })
+    match verdict {
+        Ok(()) => Ok(outcomes),
+        Err(what) => Err(Divergence {
+            plan: plan.clone(),
+            drive,
+            what,
+            outcomes,
+        }),
+    }
 }
 
 struct Session {
@@ -722,12 +718,11 @@ impl Session {
     async fn fill(&mut self, rng: &mut Rng, cancel: bool, most: usize) -> Verdict<Outcome> {
         let file = &mut self.handles[self.at];
         let buf = &mut self.buf;
-        // The bytes are copied in the poll that lends them.
-        let fill = poll_fn(|cx| {
-            let lent = ready!(Pin::new(&mut *file).poll_fill_buf(cx))?;
+        let fill = async {
+            let lent = file.fill_buf().await?;
             buf[..lent.len()].copy_from_slice(lent);
-            Poll::Ready(Ok(lent.len()))
-        });
+            Ok(lent.len())
+        };
         let Some(result) = self.drive.run(rng, cancel, fill).await else {
             self.read_cancelled = true;
             return Ok(Outcome::Cancelled);

@@ -201,7 +201,7 @@ impl Plan {
     fn push(&mut self, rng: &mut Rng, op: Op, cancel: bool) {
         self.steps.push(Step {
             op,
-            cancel: cancel && rng.u8(..3) == 0,
+            cancel: cancel && rng.u8(..3) > 0,
             seed: rng.u64(..),
         });
     }
