@@ -193,10 +193,10 @@ impl Description {
         } else {
             sys::sync_all(self.file())
         };
-        if let Err(error) = &result {
-            if !sys::is_sync_refused(error) {
-                lock(&self.sync_error).get_or_insert(FinalError::of(error));
-            }
+        if let Err(error) = &result
+            && !sys::is_sync_refused(error)
+        {
+            lock(&self.sync_error).get_or_insert(FinalError::of(error));
         }
         result
     }
@@ -250,18 +250,12 @@ impl Description {
     }
 
     /// Gives the standard library's file back, if nobody else holds this description.
-    pub(crate) fn into_file(mut self) -> Result<File, Description> {
+    pub(crate) fn into_file(mut self) -> Option<File> {
         let ready = self.ready.take();
         let file = self.shared();
         drop(ready);
         self.file = None;
-        match Arc::try_unwrap(file) {
-            Ok(file) => Ok(file),
-            Err(file) => {
-                self.file = Some(file);
-                Err(self)
-            }
-        }
+        Arc::into_inner(file)
     }
 
     /// Asks to be told what close(2) says.
@@ -306,7 +300,7 @@ impl Drop for Description {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        // Somebody else holds the file only while `into_file` fails, which gives it back.
+        // `into_file` took it already.
         let Some(file) = Arc::into_inner(file) else {
             return;
         };

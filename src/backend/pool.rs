@@ -268,9 +268,9 @@ pub(super) fn take_accepted(patience: Duration) -> Option<Vec<Job>> {
     for queue in std::iter::once(&mut dispatch.queue).chain(dispatch.aside.values_mut()) {
         for job in std::mem::take(queue) {
             if job.must_run {
-                taken.push(job)
+                taken.push(job);
             } else {
-                queue.push_back(job)
+                queue.push_back(job);
             }
         }
     }
@@ -580,7 +580,9 @@ impl Lingering {
         static CHANCES: AtomicUsize = AtomicUsize::new(0);
         const TRY_EVERY: usize = 32;
         Lingering::credit().load(Ordering::Relaxed) > 0
-            || CHANCES.fetch_add(1, Ordering::Relaxed) % TRY_EVERY == 0
+            || CHANCES
+                .fetch_add(1, Ordering::Relaxed)
+                .is_multiple_of(TRY_EVERY)
     }
 
     /// Looks at the queue until something is there, but not for long.

@@ -173,11 +173,12 @@ impl ReadAhead {
 
     /// Keeps the memory of a block for the next one, unless somebody still looks at it.
     fn recycle(&mut self, block: Block) {
-        if let Some(mut buffer) = Arc::into_inner(block.data) {
-            if self.spare.len() < 2 && buffer.is_charged() {
-                buffer.bytes.clear();
-                self.spare.push(buffer);
-            }
+        if let Some(mut buffer) = Arc::into_inner(block.data)
+            && self.spare.len() < 2
+            && buffer.is_charged()
+        {
+            buffer.bytes.clear();
+            self.spare.push(buffer);
         }
     }
 

@@ -76,10 +76,10 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         // Answer with the write that has ended, if it is the one that is asked for. If it is not, it was cancelled and
         // happened all the same; only its error is of interest.
-        if let Some(done) = state.single.take(caller.writer) {
-            if begins_with(bufs, &done.bytes) || done.result.is_err() {
-                return Poll::Ready(done.result);
-            }
+        if let Some(done) = state.single.take(caller.writer)
+            && (begins_with(bufs, &done.bytes) || done.result.is_err())
+        {
+            return Poll::Ready(done.result);
         }
         if state.single.is_running() {
             return state.wait(caller);
@@ -105,7 +105,7 @@ impl Stream {
         let stream = self.clone();
         let append = facts.append;
         backend::spawn(self.description.place(), move || {
-            stream.write_one(bytes, at, append)
+            stream.write_one(bytes, at, append);
         });
         state.wait(caller)
     }
@@ -134,7 +134,7 @@ impl Stream {
                 }),
                 // Its handle has gone; others may still hear of the error.
                 (Ok(Err(error)), None) => {
-                    drop(state.left_error.get_or_insert_with(|| Box::new((0, error))))
+                    state.left_error.get_or_insert_with(|| Box::new((0, error)));
                 }
                 (Ok(Ok(_)), None) => {}
                 (Err(panic), _) => state.panic = Some(panic),
