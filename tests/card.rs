@@ -403,7 +403,8 @@ async fn every_operation(dir: &Path) {
         .await
         .unwrap();
     mark("open, cancelled");
-    assert!(poll_once(File::open(&file)).await.is_none());
+    // Traced, this thread may be slower than the pool.
+    drop(poll_once(File::open(&file)).await);
     mark("open of a directory");
     let directory = File::open(dir).await.unwrap();
     mark("sync_all of a directory");

@@ -397,8 +397,8 @@ fn pairs(ours: &Layout, stds: &Layout) -> Vec<Pair> {
     });
     one!(
         "set_permissions",
-        |p| aiofiles::set_permissions(p, aiofiles::Permissions::from_mode(0o640)),
-        |p| std::fs::set_permissions(p, aiofiles::Permissions::from_mode(0o640))
+        |p| aiofiles::set_permissions(p, aiofiles::Permissions::from_mode(0o750)),
+        |p| std::fs::set_permissions(p, aiofiles::Permissions::from_mode(0o750))
     );
     one!("write", |p| aiofiles::write(p, "new"), |p| std::fs::write(
         p, "new"

@@ -734,7 +734,7 @@ fn a_read_only_file_system_refuses_what_it_refuses_in_std() {
             std::fs::create_dir(mount.at("dir")).unwrap();
             std::fs::write(mount.at("file"), "text").unwrap();
             let open = std::fs::File::open(mount.at("file")).unwrap();
-            mount.call("mount", &["-o", "remount,ro"]);
+            mount.call("mount", &["-o", "remount,bind,ro"]);
             for name in ["file", "dir", "missing"] {
                 for (function, ours, stds) in calls() {
                     let path = mount.at(name);

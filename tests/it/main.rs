@@ -1,5 +1,17 @@
 //! The integration tests, in one binary.
 
+#![allow(
+    clippy::type_complexity,
+    reason = "lists of boxed futures are clearer where they stand"
+)]
+#![cfg_attr(
+    not(feature = "testing"),
+    allow(
+        unused_imports,
+        dead_code,
+        reason = "the tests that step and fail operations need them"
+    )
+)]
 #![expect(
     clippy::disallowed_methods,
     reason = "these tests use the thread pool as users do"

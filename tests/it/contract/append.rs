@@ -1,7 +1,7 @@
 //! Rule 2: append mode.
 
 use std::fs;
-use std::io::{IoSlice, SeekFrom, Write as _};
+use std::io::{SeekFrom, Write as _};
 
 use aiofiles::File;
 use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
@@ -26,7 +26,7 @@ fn append_starts_at_zero_and_stands_at_the_end_after_a_write() {
             assert_eq!(file.stream_position().await.unwrap(), 0);
             let mut buf = [0; 10];
             file.read_exact(&mut buf).await.unwrap();
-            assert_same_bytes(buf, &numbered(10));
+            assert_same_bytes(buf, numbered(10));
             file.write_all(b"end").await.unwrap();
             assert_eq!(file.stream_position().await.unwrap(), 103);
             assert_eq!(file.read(&mut buf).await.unwrap(), 0);
@@ -215,7 +215,7 @@ fn an_append_of_64_kib_is_one_write() {
                 writes += len;
             }
             let before = faults.struck();
-            let slices: Vec<_> = bytes.chunks(10_000).map(IoSlice::new).collect();
+            let slices: Vec<_> = bytes.chunks(10_000).map(io::IoSlice::new).collect();
             let n = drive(stepper, file.write_vectored(&slices)).unwrap();
             assert_eq!(n, WHOLE, "{name}: slices");
             drive(stepper, file.flush()).unwrap();

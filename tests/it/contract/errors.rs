@@ -10,7 +10,7 @@ use super::*;
 use crate::support::{assert_same_bytes, every_runtime, numbered};
 
 /// What rule 10 names: whatever comes after a failed write, one of these tells of it.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "testing"))]
 const CALLS: [&str; 10] = [
     "read",
     "write",
@@ -25,7 +25,7 @@ const CALLS: [&str; 10] = [
 ];
 
 /// Makes one of the calls. `into_std` takes the file, unless it fails.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "testing"))]
 async fn perform(call: &str, file: &mut Option<File>) -> io::Result<()> {
     let open = file.as_mut().expect("it was not taken");
     match call {
@@ -50,7 +50,7 @@ async fn perform(call: &str, file: &mut Option<File>) -> io::Result<()> {
 }
 
 /// What the file holds once the call has done its work after `tail` was written.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "testing"))]
 fn after(call: &str) -> &'static [u8] {
     match call {
         "write" => b"tailw",

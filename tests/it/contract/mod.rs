@@ -23,13 +23,12 @@ use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use aiofiles::{File, OpenOptions};
 use futures_lite::future::yield_now;
-use futures_lite::io::{AsyncBufRead, AsyncRead, AsyncWrite};
+use futures_lite::io::AsyncBufRead;
 use tempfile::TempDir;
 
 use crate::support::temp_dir;
@@ -86,18 +85,6 @@ async fn until(mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// One `poll_read` with a buffer of this size: the bytes that came.
-async fn read_once(file: &mut File, size: usize) -> Poll<io::Result<Vec<u8>>> {
-    let mut buf = vec![0; size];
-    let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *file).poll_read(cx, &mut buf))).await;
-    polled.map_ok(|n| buf[..n].to_vec())
-}
-
-/// One `poll_write`.
-async fn write_once(file: &mut File, bytes: &[u8]) -> Poll<io::Result<usize>> {
-    poll_fn(|cx| Poll::Ready(Pin::new(&mut *file).poll_write(cx, bytes))).await
-}
-
 /// What `fill_buf` lends, copied.
 async fn filled(file: &mut File) -> io::Result<Vec<u8>> {
     poll_fn(|cx| {
@@ -108,6 +95,10 @@ async fn filled(file: &mut File) -> io::Result<Vec<u8>> {
     .await
 }
 
+/// A future of any kind.
+#[cfg(all(unix, feature = "testing"))]
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + 'a>>;
+
 /// What stands in the file, says the kernel.
 #[track_caller]
 fn on_disk(path: &Path) -> Vec<u8> {
@@ -117,6 +108,8 @@ fn on_disk(path: &Path) -> Vec<u8> {
 /// Error codes, as the kernel gives them.
 #[cfg(unix)]
 mod code {
+    #![allow(dead_code, reason = "most are only used with the feature `testing`")]
+
     use rustix::io::Errno;
 
     pub const EINTR: i32 = Errno::INTR.raw_os_error();

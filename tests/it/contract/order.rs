@@ -89,7 +89,7 @@ fn nothing_passes_a_set_len_that_runs() {
                 unreachable!()
             };
             let mut buf = [0; 10];
-            let mut waiting: Vec<(&str, Pin<Box<dyn Future<Output = io::Result<u64>>>>)> = vec![
+            let mut waiting: Vec<(&str, Boxed<'_, u64>)> = vec![
                 (
                     "read",
                     Box::pin(async { reader.read(&mut buf).await.map(|n| n as u64) }),

@@ -76,7 +76,7 @@ fn whatever_asks_or_changes_an_open_file_waits_for_its_writes() {
             file.write_all(b"written").await.unwrap();
             until(|| gate.waiting() == 1).await;
             let permissions = std::fs::metadata(&path).unwrap().permissions();
-            let mut waiting: Vec<(&str, Pin<Box<dyn Future<Output = io::Result<()>>>>)> = vec![
+            let mut waiting: Vec<(&str, Boxed<'_, ()>)> = vec![
                 (
                     "metadata",
                     Box::pin(async { file.metadata().await.map(drop) }),
@@ -276,9 +276,8 @@ fn only_what_reaches_the_dropped_file_waits_for_it() {
             until(|| gate.waiting() == 1).await;
             drop(file);
 
-            type Found<'a> = Pin<Box<dyn Future<Output = io::Result<u64>> + 'a>>;
             let target = dir.path().join("target");
-            let mut waiting: Vec<(&str, Found<'_>)> = vec![
+            let mut waiting: Vec<(&str, Boxed<'_, u64>)> = vec![
                 (
                     "read",
                     Box::pin(async { Ok(aiofiles::read(&path).await?.len() as u64) }),

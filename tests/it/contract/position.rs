@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 
 use aiofiles::File;
-use futures_lite::future::block_on;
 use futures_lite::{
     AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _,
 };
@@ -525,7 +524,7 @@ fn a_failed_read_moves_nothing_and_the_next_one_reads() {
     with_faults(|faults| {
         let bytes = numbered(100_000);
         let (_dir, path) = sample(&bytes);
-        block_on(async {
+        futures_lite::future::block_on(async {
             let mut file = File::open(&path).await.unwrap();
             let mut buf = [0; 100];
             file.read_exact(&mut buf).await.unwrap();

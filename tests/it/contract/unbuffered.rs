@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{SeekFrom, Write as _};
 
 use aiofiles::File;
-use futures_lite::{
-    AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _,
-};
+#[cfg(all(unix, feature = "testing"))]
+use futures_lite::AsyncBufReadExt as _;
+use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
 use super::*;
 use crate::support::{assert_same_bytes, every_runtime, numbered, poll_once};

@@ -142,7 +142,7 @@ fn the_end_of_a_write_wakes_everybody_who_waits_for_it() {
             unreachable!()
         };
         let mut buf = [0; 10];
-        let mut waiting: Vec<(&str, Boxed<'_>)> = vec![
+        let mut waiting: Vec<(&str, Boxed<'_, ()>)> = vec![
             (
                 "read",
                 Box::pin(async { reader.read_exact(&mut buf).await }),
@@ -199,9 +199,6 @@ fn the_end_of_a_write_wakes_everybody_who_waits_for_it() {
         }
     });
 }
-
-#[cfg(all(unix, feature = "testing"))]
-type Boxed<'a> = Pin<Box<dyn Future<Output = std::io::Result<()>> + 'a>>;
 
 #[cfg(all(unix, feature = "testing"))]
 #[track_caller]
@@ -322,7 +319,7 @@ fn a_replaced_waker_whose_drop_uses_the_file_does_no_harm() {
         begin(std::pin::pin!(file.read(&mut buf)));
         assert_eq!(dropped.load(Ordering::SeqCst), 1);
         drive(stepper, file.read_exact(&mut buf)).unwrap();
-        assert_same_bytes(buf, &numbered(4));
+        assert_same_bytes(buf, numbered(4));
     });
 }
 

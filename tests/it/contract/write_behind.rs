@@ -4,9 +4,15 @@ use std::io::{IoSlice, SeekFrom};
 
 use aiofiles::File;
 use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
+#[cfg(all(unix, feature = "testing"))]
+use {
+    crate::support::poll_once,
+    futures_lite::io::AsyncWrite as _,
+    std::task::{Context, Poll, Waker},
+};
 
 use super::*;
-use crate::support::{assert_same_bytes, every_runtime, numbered, poll_now, poll_once};
+use crate::support::{assert_same_bytes, every_runtime, numbered};
 
 /// Rule 3: written bytes are on their way at once, not when somebody flushes: they arrive although nobody polls the file
 /// again.
@@ -123,11 +129,10 @@ fn writes_gather_while_one_runs() {
 /// One `poll_write` that does not fail.
 #[cfg(all(unix, feature = "testing"))]
 fn write_now(file: &mut File, bytes: &[u8]) -> Poll<usize> {
-    let mut write = std::pin::pin!(write_once(file, bytes));
-    match poll_now(write.as_mut()) {
-        Poll::Ready(polled) => polled.map(Result::unwrap),
-        Poll::Pending => unreachable!("it polls once"),
-    }
+    let mut cx = Context::from_waker(Waker::noop());
+    Pin::new(file)
+        .poll_write(&mut cx, bytes)
+        .map(Result::unwrap)
 }
 
 /// Rule 3: the buffer is bounded, `Pending` has accepted nothing, and the writer goes on once there is room.

@@ -121,7 +121,7 @@ mod on_the_hand_stepped_pool {
                         outcome => panic!(
                             "{:?}\nnot the same twice, or a panic (see above): {:?}\nthe steps that remain: {:#?}",
                             story(first),
-                            outcome.map_err(|found| story(found)),
+                            outcome.map_err(story),
                             shortest
                         ),
                     }

@@ -129,10 +129,10 @@ fn plant(rng: &mut fastrand::Rng) -> TempDir {
             b'/' => b'.',
             byte => byte,
         }));
-        // Deeper and deeper sometimes, and sometimes anywhere.
-        let parent = match rng.bool() {
-            true => dirs.last(),
-            false => dirs.get(rng.usize(..dirs.len())),
+        // Deeper and deeper, until it goes on somewhere else: deeper than a walk keeps directories open.
+        let parent = match rng.u8(..32) {
+            0 => dirs.get(rng.usize(..dirs.len())),
+            _ => dirs.last(),
         };
         let path = parent.expect("the root").join(OsString::from_vec(name));
         match rng.u8(..10) {
