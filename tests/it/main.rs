@@ -1,8 +1,11 @@
 //! The integration tests, in one binary.
 
 #![allow(
+    dead_code,
     clippy::type_complexity,
-    reason = "lists of boxed futures are clearer where they stand"
+    clippy::wrong_self_convention,
+    clippy::result_large_err,
+    reason = "tests say things where they stand, and not every helper is used in every build"
 )]
 #![cfg_attr(
     not(feature = "testing"),

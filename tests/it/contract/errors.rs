@@ -1,7 +1,7 @@
 //! Rules 10, 16 and 17: errors are reported, with their code, and name the path where there is one.
 
 use std::fs;
-use std::io::{Error, ErrorKind, SeekFrom};
+use std::io::{ErrorKind, SeekFrom};
 
 use aiofiles::{File, PathError};
 use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
@@ -41,7 +41,7 @@ async fn perform(call: &str, file: &mut Option<File>) -> io::Result<()> {
         _ => match file.take().expect("it is there").into_std().await {
             Ok(_) => Ok(()),
             Err(error) => {
-                let code = Error::from_raw_os_error(error.error().raw_os_error().unwrap());
+                let code = io::Error::from_raw_os_error(error.error().raw_os_error().unwrap());
                 *file = Some(error.into_file());
                 Err(code)
             }

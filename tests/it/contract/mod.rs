@@ -23,12 +23,13 @@ use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use aiofiles::{File, OpenOptions};
 use futures_lite::future::yield_now;
-use futures_lite::io::AsyncBufRead;
+use futures_lite::io::{AsyncBufRead, AsyncRead};
 use tempfile::TempDir;
 
 use crate::support::temp_dir;

@@ -550,7 +550,7 @@ fn a_failed_first_look_at_a_foreign_file_is_told_and_repeated() {
         faults.fail(Call::Metadata, 0, 1, code::EIO);
         let mut file = File::from(fs::File::open(&path).unwrap());
         assert_eq!(faults.struck(), 0);
-        block_on(async {
+        futures_lite::future::block_on(async {
             let mut text = String::new();
             let error = file.read_to_string(&mut text).await.unwrap_err();
             assert_eq!(error.raw_os_error(), Some(code::EIO));

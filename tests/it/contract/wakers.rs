@@ -9,7 +9,7 @@ use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 #[cfg(all(unix, feature = "testing"))]
 use {
     crate::support::{CountingWaker, poll_now},
-    futures_lite::io::AsyncSeek as _,
+    futures_lite::io::{AsyncSeek as _, AsyncWrite as _},
     std::sync::atomic::{AtomicUsize, Ordering},
     std::task::{Context, Wake, Waker},
 };

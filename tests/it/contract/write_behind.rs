@@ -8,7 +8,7 @@ use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use {
     crate::support::poll_once,
     futures_lite::io::AsyncWrite as _,
-    std::task::{Context, Poll, Waker},
+    std::task::{Context, Waker},
 };
 
 use super::*;
