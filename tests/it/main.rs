@@ -11,7 +11,6 @@
     not(feature = "testing"),
     allow(
         unused_imports,
-        dead_code,
         reason = "the tests that step and fail operations need them"
     )
 )]
