@@ -138,10 +138,9 @@ impl File {
 async fn try_once(description: &Arc<Description>, shared: bool) -> io::Result<bool> {
     let own = description.clone();
     let granted = backend::change(description.place(), move || {
-        let grant = own.try_lock(shared)?;
-        Ok::<_, io::Error>(grant.map(|grant| Granted {
+        let granted = own.try_lock(shared)?;
+        Ok::<_, io::Error>(granted.then(|| Granted {
             description: Some(own),
-            grant,
         }))
     })
     .await?;
@@ -152,7 +151,6 @@ async fn try_once(description: &Arc<Description>, shared: bool) -> io::Result<bo
 struct Granted {
     /// `None` once its caller was told.
     description: Option<Arc<Description>>,
-    grant: u64,
 }
 
 impl Granted {
@@ -166,8 +164,8 @@ impl Granted {
 impl Drop for Granted {
     fn drop(&mut self) {
         if let Some(description) = self.description.take() {
-            let grant = self.grant;
-            backend::run_elsewhere(description.place(), move || description.release_lock(grant));
+            let place = description.place();
+            backend::run_elsewhere(place, move || description.release_lock());
         }
     }
 }

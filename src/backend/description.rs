@@ -28,7 +28,7 @@ pub(crate) struct Description {
     /// We opened it and set O_NONBLOCK on it.
     made_nonblocking: bool,
     /// The file lock. Held around flock(2), so that taking and releasing do not overtake one another.
-    lock: Mutex<LockState>,
+    lock: Mutex<()>,
     path: Option<Arc<Path>>,
     /// How often the content was changed through handles made from one another.
     changes: AtomicU64,
@@ -38,17 +38,12 @@ pub(crate) struct Description {
     sync_error: Mutex<Option<FinalError>>,
     /// Told what close(2) says.
     closed: Mutex<Option<Arc<Answer<io::Result<()>>>>>,
+    /// Grants of which nobody was told yet.
+    lock_untold: AtomicUsize,
     /// Somebody was told that the lock is held.
     lock_kept: AtomicBool,
     /// Callers that wait for a file lock, in their order.
     lock_line: Mutex<VecDeque<Arc<Mutex<Option<Waker>>>>>,
-}
-
-/// What is known about the file lock.
-#[derive(Debug, Default)]
-struct LockState {
-    /// How often it was granted or released.
-    grants: u64,
 }
 
 /// An error that is returned more than once.
@@ -86,7 +81,8 @@ impl Description {
             facts: OnceLock::new(),
             ready: OnceLock::new(),
             made_nonblocking: false,
-            lock: Mutex::new(LockState::default()),
+            lock: Mutex::new(()),
+            lock_untold: AtomicUsize::new(0),
             lock_kept: AtomicBool::new(false),
             path,
             changes: AtomicU64::new(0),
@@ -216,26 +212,29 @@ impl Description {
         Ok(())
     }
 
-    /// Tries to lock the file, and says which grant this is if it is granted. Runs on a pool thread.
-    pub(crate) fn try_lock(&self, shared: bool) -> io::Result<Option<u64>> {
-        let mut state = lock(&self.lock);
-        if !sys::try_lock(self.file(), shared)? {
-            return Ok(None);
+    /// Tries to lock the file; `true` if it is locked, of which nobody was told yet. Runs on a pool thread.
+    pub(crate) fn try_lock(&self, shared: bool) -> io::Result<bool> {
+        let _turn = lock(&self.lock);
+        let granted = sys::try_lock(self.file(), shared)?;
+        if granted {
+            self.lock_untold.fetch_add(1, Ordering::SeqCst);
         }
-        state.grants += 1;
-        Ok(Some(state.grants))
+        Ok(granted)
     }
 
-    /// Takes note that somebody was told of the grant and relies on it.
+    /// Takes note that somebody was told of a grant and relies on it.
     pub(crate) fn keep_lock(&self) {
-        self.lock_kept.store(true, Ordering::Release);
+        // In this order: whoever sees that no grant is untold sees that one was kept.
+        self.lock_kept.store(true, Ordering::SeqCst);
+        self.lock_untold.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Releases a grant of which nobody was told, unless somebody else relies on the lock by now, or will soon. Runs on a
-    /// pool thread.
-    pub(crate) fn release_lock(&self, grant: u64) {
-        let state = lock(&self.lock);
-        if state.grants == grant && !self.lock_kept.load(Ordering::Acquire) {
+    /// Gives up a grant of which nobody was told, and releases the lock unless somebody else relies on it, or has yet to
+    /// be told of it. Runs on a pool thread.
+    pub(crate) fn release_lock(&self) {
+        let _turn = lock(&self.lock);
+        let last = self.lock_untold.fetch_sub(1, Ordering::SeqCst) == 1;
+        if last && !self.lock_kept.load(Ordering::SeqCst) {
             // Its owner has gone; there is nobody to tell.
             let _ = sys::unlock(self.file());
         }
@@ -243,9 +242,8 @@ impl Description {
 
     /// Releases the lock. Runs on a pool thread.
     pub(crate) fn unlock(&self) -> io::Result<()> {
-        let mut state = lock(&self.lock);
-        state.grants += 1;
-        self.lock_kept.store(false, Ordering::Release);
+        let _turn = lock(&self.lock);
+        self.lock_kept.store(false, Ordering::SeqCst);
         sys::unlock(self.file())
     }
 

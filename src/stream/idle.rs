@@ -4,7 +4,7 @@
 //! there is anything in it, and frees the buffers of those that were not used since its last look.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
 use super::{State, Stream, has_position};
@@ -40,8 +40,10 @@ impl Stream {
     /// Frees what has lain unused since the last look; `false` when there is nothing to look after any more.
     fn release_idle(&self) -> bool {
         // Whoever holds the lock uses the stream.
-        let Ok(mut state) = self.state.try_lock() else {
-            return true;
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return true,
         };
         if std::mem::take(&mut state.touched) {
             return true;

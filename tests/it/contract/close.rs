@@ -540,6 +540,36 @@ fn a_close_beside_the_drop_of_a_clone_tells_the_error() {
     });
 }
 
+/// Rules 10 and 11: of two handles that close at once, neither says `Ok` past bytes that cannot be written.
+#[cfg(all(unix, feature = "testing"))]
+#[test]
+fn two_handles_that_close_at_once_both_tell_of_the_tail() {
+    use aiofiles::testing::Call;
+
+    stepped(|stepper, faults| {
+        for told_before in [false, true] {
+            let (_dir, path) = sample("");
+            let mut file = drive(stepper, read_write().open(&path)).unwrap();
+            let mut clone = drive(stepper, file.try_clone()).unwrap();
+            faults.clear();
+            faults.fail(Call::Write, 0, EVER, code::ENOSPC);
+            drive(stepper, file.write_all(b"lost")).unwrap();
+            if told_before {
+                drive(stepper, file.flush()).unwrap_err();
+            }
+            let both = futures_lite::future::zip(file.close(), clone.close());
+            let (one, other) = drive(stepper, both);
+            for result in [one, other] {
+                assert_eq!(
+                    result.map_err(|error| error.raw_os_error()),
+                    Err(Some(code::ENOSPC))
+                );
+            }
+            assert_eq!(on_disk(&path), b"");
+        }
+    });
+}
+
 /// Rule 11: a panic in a job does not keep `close` from ending.
 #[cfg(all(unix, feature = "testing"))]
 #[test]

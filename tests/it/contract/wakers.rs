@@ -462,3 +462,42 @@ fn cancelled_waits_leave_no_waker_behind() {
         assert_eq!(Arc::strong_count(&held), 1);
     });
 }
+
+/// Rules 7 and 13: nor does a wait for a dropped file that was cancelled, however long the file takes.
+#[cfg(all(unix, feature = "testing"))]
+#[test]
+fn cancelled_waits_for_a_dropped_file_leave_no_waker_behind() {
+    struct Quiet;
+    impl Wake for Quiet {
+        fn wake(self: Arc<Self>) {}
+    }
+    with_faults(|faults| {
+        futures_lite::future::block_on(async {
+            let (_dir, path) = sample("");
+            let mut file = read_write().open(&path).await.unwrap();
+            let gate = Held::new(faults, aiofiles::testing::Call::Write, 0);
+            file.write_all(b"late").await.unwrap();
+            until(|| gate.waiting() == 1).await;
+            drop(file);
+            let held = Arc::new(Quiet);
+            let mut waits = 0;
+            for _ in 0..20 {
+                let waker = Waker::from(held.clone());
+                let mut cx = Context::from_waker(&waker);
+                let mut reading = std::pin::pin!(aiofiles::read(&path));
+                let mut settling = std::pin::pin!(aiofiles::settle());
+                // The first poll asks which file it is, a later one waits for it.
+                for _ in 0..20 {
+                    waits += usize::from(reading.as_mut().poll(&mut cx).is_pending());
+                    waits += usize::from(settling.as_mut().poll(&mut cx).is_pending());
+                    aiofiles::metadata("Cargo.toml").await.unwrap();
+                }
+            }
+            assert_eq!(waits, 800, "all of them wait for the file");
+            until(|| aiofiles::backend().queued() == 0).await;
+            let left = Arc::strong_count(&held) - 1;
+            // A job that has just ended may be about to let go of one or two.
+            assert!(left <= 2, "{left} wakers of tasks that have gone");
+        });
+    });
+}
