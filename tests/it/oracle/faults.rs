@@ -514,7 +514,7 @@ impl Session {
                 match step.op {
                     Op::Drop => self.drop_file(rng, file).await?,
                     Op::Close => self.close(rng, cancel, file).await?,
-                    _ => self.into_std(rng, cancel, file).await?,
+                    _ => self.through_std(rng, cancel, file).await?,
                 }
             }
             _ => {
@@ -942,7 +942,7 @@ impl Session {
         Ok(text)
     }
 
-    async fn into_std(&mut self, rng: &mut Rng, cancel: bool, file: File) -> Verdict<String> {
+    async fn through_std(&mut self, rng: &mut Rng, cancel: bool, file: File) -> Verdict<String> {
         let failed = self.tally.failed_writes;
         let Some(result) = self.drive(rng, cancel, file.into_std()).await else {
             self.dropped(rng, failed).await?;

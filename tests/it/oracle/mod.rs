@@ -86,7 +86,7 @@ mod on_the_hand_stepped_pool {
     use crate::support::{Seed, alone, iterations, temp_dir};
 
     /// What went wrong, if anything did, also by a panic.
-    fn attempt(plan: &Plan, dir: &Path) -> Result<Vec<Outcome>, Option<Divergence>> {
+    fn attempt(plan: &Plan, dir: &Path) -> Result<Vec<Outcome>, Option<Box<Divergence>>> {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             stepped(|| block_on(perform(plan, Drive::Stepped, dir)))
         }));
@@ -115,7 +115,7 @@ mod on_the_hand_stepped_pool {
                     let fails = |steps: &[Step]| attempt(&with(steps), dir.path()).is_err();
                     let shortest = with(&minimised(plan.steps.clone(), fails));
                     let story =
-                        |found: Option<Divergence>| found.map(|divergence| divergence.story());
+                        |found: Option<Box<Divergence>>| found.map(|divergence| divergence.story());
                     match attempt(&shortest, dir.path()) {
                         Err(Some(divergence)) => panic!("{}", divergence.story()),
                         outcome => panic!(

@@ -122,7 +122,7 @@ pub(super) async fn perform(
     plan: &Plan,
     drive: Drive,
     dir: &Path,
-) -> Result<Vec<Outcome>, Divergence> {
+) -> Result<Vec<Outcome>, Box<Divergence>> {
     let mut outcomes = Vec::with_capacity(plan.steps.len());
     let verdict = async {
         let mut session = Session::new(plan, drive, dir).await?;
@@ -134,12 +134,12 @@ pub(super) async fn perform(
     .await;
     match verdict {
         Ok(()) => Ok(outcomes),
-        Err(what) => Err(Divergence {
+        Err(what) => Err(Box::new(Divergence {
             plan: plan.clone(),
             drive,
             what,
             outcomes,
-        }),
+        })),
     }
 }
 
@@ -464,7 +464,7 @@ impl Session {
                 self.at = rng.usize(..self.handles.len());
                 Outcome::Ok(self.at as u64)
             }
-            Op::IntoStd => self.into_std(rng, cancel).await?,
+            Op::IntoStd => self.through_std(rng, cancel).await?,
             Op::CopyOut | Op::CopyIn => {
                 self.copy_between(rng, cancel, matches!(op, Op::CopyIn))
                     .await?
@@ -998,7 +998,7 @@ impl Session {
     }
 
     /// Only for a single handle: clones of the taken one would no longer share its position.
-    async fn into_std(&mut self, rng: &mut Rng, cancel: bool) -> Verdict<Outcome> {
+    async fn through_std(&mut self, rng: &mut Rng, cancel: bool) -> Verdict<Outcome> {
         let file = self.handles.swap_remove(self.at);
         let twin = self.twins.swap_remove(self.at);
         self.handles.clear();
