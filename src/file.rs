@@ -20,7 +20,8 @@ use crate::backend::{self, Answer, Description, sys};
 use crate::fairness;
 use crate::open::OpenOptions;
 use crate::settle::Lingering;
-use crate::stream::{Buffering, Caller, Lent, Place, Stream, Waiting};
+use crate::stream::{Buffering, Caller, Lent, Stream, Waiting};
+use crate::waiters::Seat;
 
 /// An open file.
 ///
@@ -101,16 +102,16 @@ impl Answered {
 
     /// Whether the present call can be the second one of a pair: nothing else was polled on this thread, and no more
     /// time has gone than a thread may lose between two statements.
-    fn just_now(&self) -> bool {
+    fn is_of_this_poll(&self) -> bool {
         const PAIR: Duration = Duration::from_millis(100);
         self.turn == fairness::turns() && self.at.is_none_or(|at| at.elapsed() < PAIR)
     }
 }
 
-/// One handle of a stream, with its places among the waiters.
+/// One handle of a stream, with its seats among the waiters.
 struct Handle {
     stream: Arc<Stream>,
-    places: [Place; 3],
+    seats: [Seat; 3],
     /// Bytes that were consumed from what `fill_buf` lent, and of which the stream has not heard.
     consumed: AtomicUsize,
     /// Where the first of them stands.
@@ -126,10 +127,10 @@ const SEEKER: usize = 2;
 
 impl Handle {
     fn new(stream: Arc<Stream>) -> Handle {
-        let places = stream.attach();
+        let seats = stream.attach();
         Handle {
             stream,
-            places,
+            seats,
             consumed: AtomicUsize::new(0),
             consumed_from: 0,
             closing: false,
@@ -149,8 +150,8 @@ impl Handle {
     /// The caller in one of the roles.
     fn caller<'a, 'b>(&self, role: usize, cx: &'a mut Context<'b>) -> Caller<'a, 'b> {
         Caller {
-            place: self.places[role],
-            writer: self.places[WRITER],
+            seat: self.seats[role],
+            writer: self.seats[WRITER],
             cx,
         }
     }
@@ -159,7 +160,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if !self.closing {
-            self.stream.drop_handle(self.places);
+            self.stream.drop_handle(self.seats);
         }
     }
 }
@@ -787,30 +788,26 @@ impl AsyncBufRead for File {
         let Some(handle) = &file.stream else {
             return Poll::Ready(Err(closed()));
         };
-        // Some callers ask twice in one poll, and rely on the same answer.
-        let asked_again = file.answered.take().filter(Answered::just_now);
-        if asked_again.is_none() {
-            ready!(fairness::poll_turn(&mut file.waited, cx));
-        }
-        // What was lent before and is not consumed is the answer still, unless something has happened since.
-        if handle.stream.is_fresh(&file.lent) {
-            file.answered = asked_again.is_none().then(|| Answered::new(false));
-        } else {
-            let mut caller = handle.caller(READER, cx);
-            match handle.stream().poll_fill(&mut caller) {
-                Poll::Ready(lent) => {
-                    file.lent = lent?;
-                    file.answered = asked_again.is_none().then(|| Answered::new(true));
-                }
-                Poll::Pending if asked_again.is_some() => {}
-                Poll::Pending => {
-                    file.lent = Lent::default();
-                    file.waited = true;
-                    return Poll::Pending;
-                }
+        // Some callers ask twice in one poll, and rely on an answer the second time.
+        if file.answered.take().is_some_and(|it| it.is_of_this_poll()) {
+            if !handle.stream.is_fresh(&file.lent)
+                && let Some(lent) = handle.stream().lend()
+            {
+                file.lent = lent;
             }
+            return Poll::Ready(Ok(file.lent.bytes()));
+        }
+        ready!(fairness::poll_turn(&mut file.waited, cx));
+        // What was lent before and is not consumed is the answer still, unless something has happened since.
+        let is_fresh = handle.stream.is_fresh(&file.lent);
+        if !is_fresh {
+            file.lent = Lent::default();
+            let lent = handle.stream().poll_fill(&mut handle.caller(READER, cx));
+            file.waited = lent.is_pending();
+            file.lent = ready!(lent)?;
         }
         file.waited = false;
+        file.answered = Some(Answered::new(!is_fresh));
         Poll::Ready(Ok(file.lent.bytes()))
     }
 
@@ -893,7 +890,7 @@ impl AsyncSeek for File {
 async fn close(mut handle: Handle, lingering: Option<Lingering>) -> io::Result<()> {
     let stream = handle.stream().clone();
     handle.closing = true;
-    let last = stream.close_handle(handle.places);
+    let last = stream.close_handle(handle.seats);
     drop(handle);
     let mut tried = false;
     let mut waiting = Waiting::new(&stream);

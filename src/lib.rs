@@ -244,6 +244,7 @@ mod lock;
 mod open;
 mod settle;
 mod stream;
+mod waiters;
 mod walk;
 
 #[doc(no_inline)]

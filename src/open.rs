@@ -244,7 +244,7 @@ impl OpenOptions {
         let file = match open() {
             // Dropped files that nobody has begun to close may hold what is missing.
             Err(error) if sys::is_out_of_descriptors(&error) && backend::pending_closes() > 0 => {
-                backend::work_off_closes(usize::MAX);
+                backend::work_off_closes();
                 open()?
             }
             Err(error)

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll};
 
 use crate::backend::{self, Place, sys};
+use crate::waiters::{Seat, Waiters};
 
 /// Device and inode.
 type Identity = (u64, u64);
@@ -18,7 +18,7 @@ struct Entry {
     /// Tells it from earlier entries of the same identity.
     number: u64,
     files: usize,
-    wakers: Vec<Waker>,
+    waiters: Waiters,
 }
 
 static LIST: Mutex<BTreeMap<Identity, Entry>> = Mutex::new(BTreeMap::new());
@@ -41,7 +41,7 @@ impl Lingering {
         let entry = list.entry(identity).or_insert_with(|| Entry {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             files: 0,
-            wakers: Vec::new(),
+            waiters: Waiters::new(),
         });
         entry.files += 1;
         COUNT.fetch_add(1, Ordering::AcqRel);
@@ -57,47 +57,67 @@ impl Drop for Lingering {
             match list.get_mut(&self.0) {
                 Some(entry) if entry.files > 1 => {
                     entry.files -= 1;
-                    Vec::new()
+                    None
                 }
-                _ => list
-                    .remove(&self.0)
-                    .map(|entry| entry.wakers)
-                    .unwrap_or_default(),
+                _ => list.remove(&self.0).map(|mut entry| entry.waiters.take()),
             }
         };
-        for waker in wakers {
-            // A waker that panics harms nobody but itself.
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        if let Some(wakers) = wakers {
+            wakers.wake();
         }
+    }
+}
+
+/// A seat among those who wait for the dropped files of one identity.
+struct Waiting {
+    identity: Identity,
+    /// The entry in which the seat is.
+    entered: Option<(u64, Seat)>,
+}
+
+impl Waiting {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut list = lock();
+        let Some(entry) = list.get_mut(&self.identity) else {
+            return Poll::Ready(());
+        };
+        // One seat for this future, whatever wakers it brings.
+        let seat = match self.entered {
+            Some((number, seat)) if number == entry.number => seat,
+            _ => entry.waiters.enter(),
+        };
+        self.entered = Some((entry.number, seat));
+        entry.waiters.wait(seat, cx.waker());
+        // Dropping a waker may drop a task, and that a file: not under the lock.
+        let replaced = std::mem::take(&mut entry.waiters.replaced);
+        drop(list);
+        drop(replaced);
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let Some((number, seat)) = self.entered else {
+            return;
+        };
+        let mut list = lock();
+        let waker = match list.get_mut(&self.identity) {
+            Some(entry) if entry.number == number => entry.waiters.leave(seat),
+            _ => None,
+        };
+        drop(list);
+        drop(waker);
     }
 }
 
 /// Waits until no dropped file of this identity has bytes on their way.
 pub(crate) async fn wait_for(identity: Identity) {
-    let mut place = None;
-    poll_fn(|cx| {
-        let mut list = lock();
-        let Some(entry) = list.get_mut(&identity) else {
-            return Poll::Ready(());
-        };
-        // One place for this future, whatever wakers it brings.
-        let replaced = match place {
-            Some((number, place)) if number == entry.number => Some(std::mem::replace(
-                &mut entry.wakers[place],
-                cx.waker().clone(),
-            )),
-            _ => {
-                place = Some((entry.number, entry.wakers.len()));
-                entry.wakers.push(cx.waker().clone());
-                None
-            }
-        };
-        // Dropping a waker may drop a task, and that a file: not under the lock.
-        drop(list);
-        drop(replaced);
-        Poll::Pending
-    })
-    .await;
+    let mut waiting = Waiting {
+        identity,
+        entered: None,
+    };
+    poll_fn(|cx| waiting.poll(cx)).await;
 }
 
 /// Whether any dropped file has bytes on their way.

@@ -1,21 +1,23 @@
 //! Closing: close(2) with its result, on a thread that may block.
 //!
-//! Closings have a list of their own. A pool job works it off, and an open that finds no free descriptor works it off
-//! itself before it tries once more.
+//! Files that wait to be closed stand in a list. Each has a pool job that comes for it; an open that finds no free
+//! descriptor closes them all itself before it tries once more.
 #![allow(unsafe_code, reason = "std drops the result of close(2)")]
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::future::poll_fn;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, Waker};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use super::answer::Answer;
 use super::place::Place;
 use super::pool;
 use super::sys::{Call, call};
+use crate::waiters::{Seat, Waiters};
 
 struct Closing {
     file: File,
@@ -33,69 +35,103 @@ impl Closing {
     }
 }
 
-/// Files that wait to be closed.
-static LIST: Mutex<Vec<Closing>> = Mutex::new(Vec::new());
+/// Files that wait to be closed, by number.
+static LIST: Mutex<BTreeMap<u64, Closing>> = Mutex::new(BTreeMap::new());
 
 /// Files that wait to be closed or are being closed.
 static PENDING: AtomicUsize = AtomicUsize::new(0);
 
+/// How many of them were closed.
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+
+/// Those who wait for that.
+static WAITERS: Mutex<Waiters> = Mutex::new(Waiters::new());
+
+fn list() -> MutexGuard<'static, BTreeMap<u64, Closing>> {
+    LIST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn waiters() -> MutexGuard<'static, Waiters> {
+    WAITERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Closes `file` here if this thread may block, otherwise on the pool.
 pub(super) fn close(file: File, device: Option<u64>, closed: Option<Arc<Answer<io::Result<()>>>>) {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let closing = Closing { file, closed };
     if pool::may_block() {
         return closing.run();
     }
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     PENDING.fetch_add(1, Ordering::Relaxed);
-    LIST.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(closing);
-    pool::spawn(device.map_or(Place::Anywhere, Place::Device), || {
-        work_off(1);
+    list().insert(number, closing);
+    pool::spawn(device.map_or(Place::Anywhere, Place::Device), move || {
+        let closing = list().remove(&number);
+        if let Some(closing) = closing {
+            end(closing);
+        }
     });
 }
 
-/// Closes up to `most` of the files that wait for it, and says how many they were.
-pub(crate) fn work_off(most: usize) -> usize {
-    let mut count = 0;
-    while count < most {
-        let closing = LIST.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let Some(closing) = closing else { break };
-        closing.run();
-        PENDING.fetch_sub(1, Ordering::Relaxed);
-        ended();
-        count += 1;
-    }
-    count
-}
-
-/// Those who wait until a file that is being closed has been.
-static WAITING: Mutex<Vec<Waker>> = Mutex::new(Vec::new());
-
-fn ended() {
-    let waiting = std::mem::take(&mut *WAITING.lock().unwrap_or_else(PoisonError::into_inner));
-    for waker in waiting {
-        let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
-    }
-}
-
-/// Waits until nothing that is pending now is pending any more, or a file was closed.
-pub(crate) async fn one_ended() {
-    let mut waited = false;
-    poll_fn(|cx| {
-        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-        if waited || pending() == 0 {
-            return Poll::Ready(());
+/// Closes the files that wait for it, here and now.
+pub(crate) fn work_off() {
+    loop {
+        let closing = list().pop_first();
+        match closing {
+            Some((_, closing)) => end(closing),
+            None => return,
         }
-        waited = true;
-        waiting.push(cx.waker().clone());
-        Poll::Pending
-    })
-    .await;
+    }
+}
+
+/// Closes one of the list.
+fn end(closing: Closing) {
+    closing.run();
+    PENDING.fetch_sub(1, Ordering::Relaxed);
+    ENDED.fetch_add(1, Ordering::Release);
+    let wakers = waiters().take();
+    wakers.wake();
 }
 
 /// How many files wait to be closed or are being closed.
 pub(crate) fn pending() -> usize {
     PENDING.load(Ordering::Relaxed)
+}
+
+/// Waits until one of the files that are pending now is closed, if there is any.
+pub(crate) async fn one_ended() {
+    let mut waiting = Waiting {
+        ended_before: ENDED.load(Ordering::Acquire),
+        seat: waiters().enter(),
+    };
+    poll_fn(|cx| waiting.poll(cx)).await;
+}
+
+struct Waiting {
+    ended_before: usize,
+    seat: Seat,
+}
+
+impl Waiting {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut waiters = waiters();
+        if pending() == 0 || ENDED.load(Ordering::Acquire) != self.ended_before {
+            return Poll::Ready(());
+        }
+        waiters.wait(self.seat, cx.waker());
+        // Dropping a waker may drop a task, and that a file: not under the lock.
+        let replaced = std::mem::take(&mut waiters.replaced);
+        drop(waiters);
+        drop(replaced);
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let waker = waiters().leave(self.seat);
+        drop(waker);
+    }
 }
 
 /// close(2), once: after an error the descriptor is gone all the same, and after EINTR too.

@@ -13,7 +13,6 @@ mod order;
 mod read;
 mod single;
 mod special;
-mod waiters;
 mod write;
 
 use std::any::Any;
@@ -28,20 +27,22 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{self, Description, sys};
 use crate::settle::Lingering;
+use crate::waiters::{Seat, Waiters};
 
 pub(crate) use buffer::buffered;
 pub(crate) use order::Waiting;
 pub(crate) use read::Lent;
-pub(crate) use waiters::Place;
 
 use read::ReadAhead;
 use single::Single;
 use sys::{Facts, Kind};
-use waiters::Waiters;
 use write::WriteBehind;
 
 /// No poll copies more than this, however large the caller's buffer is.
 const MOST_INLINE: usize = 256 * 1024;
+
+/// An answer of the kernel that nobody took is not believed any more after this time.
+const OLD: Duration = Duration::from_secs(1);
 
 /// How a file is to be buffered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -158,23 +159,22 @@ impl End {
     /// Whether it is the answer to the seek that polls now. If it was another's, who went away before the answer came, it
     /// is as old as that, and the file of others may have grown since.
     fn is_current(&self, description: &Description) -> bool {
-        const OLD: Duration = Duration::from_secs(1);
         self.changes == description.changes() && self.at.elapsed() < OLD
     }
 }
 
-/// Who polls: its place among the waiters, and its task.
+/// Who polls: its seat among the waiters, and its task.
 pub(crate) struct Caller<'a, 'b> {
-    pub(crate) place: Place,
-    /// The place of the writer of its handle, which tells one handle from another.
-    pub(crate) writer: Place,
+    pub(crate) seat: Seat,
+    /// The seat of the writer of its handle, which tells one handle from another.
+    pub(crate) writer: Seat,
     pub(crate) cx: &'a mut Context<'b>,
 }
 
 impl State {
     /// Makes the caller wait for the next change.
     fn wait<T>(&mut self, caller: &Caller<'_, '_>) -> Poll<T> {
-        self.waiters.wait(caller.place, caller.cx.waker());
+        self.waiters.wait(caller.seat, caller.cx.waker());
         Poll::Pending
     }
 
@@ -197,12 +197,12 @@ impl State {
         self.read.forget_outcome();
     }
 
-    /// Gives the places of a handle up; its wakers are returned to be dropped outside the lock.
-    fn leave(&mut self, places: [Place; 3]) -> [Option<Waker>; 3] {
-        if let Some(error) = places.iter().find_map(|place| self.single.leave(*place)) {
+    /// Gives the seats of a handle up; its wakers are returned to be dropped outside the lock.
+    fn leave(&mut self, seats: [Seat; 3]) -> [Option<Waker>; 3] {
+        if let Some(error) = seats.iter().find_map(|seat| self.single.leave(*seat)) {
             self.left_error.get_or_insert_with(|| Box::new((0, error)));
         }
-        places.map(|place| self.waiters.leave(place))
+        seats.map(|seat| self.waiters.leave(seat))
     }
 
     /// Ends the time for which others wait for a dropped file, if nobody is left who has it.
@@ -264,19 +264,19 @@ impl Stream {
         ))
     }
 
-    /// Reserves a place among the waiters.
-    pub(crate) fn enter(&self) -> Place {
+    /// Reserves a seat among the waiters.
+    pub(crate) fn enter(&self) -> Seat {
         self.lock().waiters.enter()
     }
 
-    /// Gives a place among the waiters up.
-    pub(crate) fn leave(&self, place: Place) {
-        let waker = self.lock().waiters.leave(place);
+    /// Gives a seat among the waiters up.
+    pub(crate) fn leave(&self, seat: Seat) {
+        let waker = self.lock().waiters.leave(seat);
         drop(waker);
     }
 
-    /// One more handle shares the stream; gives it a place for each of its three roles.
-    pub(crate) fn attach(&self) -> [Place; 3] {
+    /// One more handle shares the stream; gives it a seat for each of its three roles.
+    pub(crate) fn attach(&self) -> [Seat; 3] {
         self.description.enter();
         let mut state = self.lock();
         state.handles += 1;
@@ -287,10 +287,10 @@ impl Stream {
     }
 
     /// A handle is dropped. What it and its clones accepted is still written, and others can wait for that.
-    pub(crate) fn drop_handle(self: &Arc<Self>, places: [Place; 3]) {
+    pub(crate) fn drop_handle(self: &Arc<Self>, seats: [Seat; 3]) {
         self.description.leave();
         let mut state = self.lock();
-        let wakers = state.leave(places);
+        let wakers = state.leave(seats);
         state.handles -= 1;
         if state.handles == 0 && state.closing == 0 && state.has_unwritten() {
             let facts = self.description.facts();
@@ -304,10 +304,10 @@ impl Stream {
 
     /// A handle begins to close: it no longer counts as one, but sees to what it and its clones accepted. `true` if it
     /// was the last one of the description.
-    pub(crate) fn close_handle(&self, places: [Place; 3]) -> bool {
+    pub(crate) fn close_handle(&self, seats: [Seat; 3]) -> bool {
         let last = self.description.leave();
         let mut state = self.lock();
-        let wakers = state.leave(places);
+        let wakers = state.leave(seats);
         state.handles -= 1;
         state.closing += 1;
         drop(state);

@@ -5,21 +5,22 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::{Caller, Place, Stream};
+use super::{Caller, Stream};
 use crate::backend::{self, Description};
 use crate::fairness;
+use crate::waiters::Seat;
 
-/// A place among the waiters for the time of one call.
+/// A seat among the waiters for the time of one call.
 pub(crate) struct Waiting<'a> {
     stream: &'a Arc<Stream>,
-    place: Place,
+    seat: Seat,
 }
 
 impl<'a> Waiting<'a> {
     pub(crate) fn new(stream: &'a Arc<Stream>) -> Waiting<'a> {
         Waiting {
             stream,
-            place: stream.enter(),
+            seat: stream.enter(),
         }
     }
 
@@ -32,8 +33,8 @@ impl<'a> Waiting<'a> {
         poll_fn(move |cx: &mut Context<'_>| {
             ready!(fairness::poll_turn(&mut waited, cx));
             let mut caller = Caller {
-                place: self.place,
-                writer: self.place,
+                seat: self.seat,
+                writer: self.seat,
                 cx,
             };
             let result = poll(self.stream, &mut caller);
@@ -45,7 +46,7 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.stream.leave(self.place);
+        self.stream.leave(self.seat);
     }
 }
 

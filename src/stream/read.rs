@@ -13,6 +13,7 @@ use std::io::{self, IoSliceMut};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::task::{Poll, ready};
+use std::time::Instant;
 
 use super::buffer::Buffer;
 use super::{Caller, MOST_INLINE, Position, State, Stream};
@@ -58,11 +59,29 @@ pub(super) struct ReadAhead {
     /// The last block came short, so there is no more for now.
     short: bool,
     /// What a job found instead of bytes, and where; told once.
-    outcome: Option<(u64, io::Result<()>)>,
+    outcome: Option<Outcome>,
     /// The change count under which the blocks were read.
     changes: u64,
     /// Blocks to be filled again.
     spare: Vec<Buffer>,
+}
+
+/// What a job found instead of bytes.
+#[derive(Debug)]
+struct Outcome {
+    /// Where it looked.
+    offset: u64,
+    /// `Ok` is the end of the file.
+    result: io::Result<()>,
+    at: Instant,
+}
+
+impl Outcome {
+    /// Whether it is the answer to the read that polls now at `position`. If it was another's, who went away before the
+    /// answer came, it is as old as that, and the file may have grown since.
+    fn answers(&self, position: u64) -> bool {
+        self.offset == position && self.at.elapsed() < super::OLD
+    }
 }
 
 /// Bytes of the file.
@@ -189,6 +208,17 @@ impl ReadAhead {
             .then(|| (first, (position - first.offset) as usize))
     }
 
+    /// Lends the bytes at `position` that are there.
+    fn lend(&self, position: u64) -> Option<Lent> {
+        let (block, begin) = self.at(position)?;
+        Some(Lent {
+            data: Some(block.data.clone()),
+            begin,
+            offset: block.offset,
+            changes: self.changes,
+        })
+    }
+
     /// How many bytes are ahead of `position`.
     fn ahead(&self, position: u64) -> usize {
         if self.blocks.is_empty() {
@@ -291,15 +321,18 @@ impl Stream {
             _ => UNBUFFERED,
         };
         let position = ready!(self.poll_ahead(&mut state, &facts, wanted, caller))?;
-        let there = position.and_then(|position| state.read.at(position));
-        Poll::Ready(Ok(there.map_or_else(Lent::default, |(block, begin)| {
-            Lent {
-                data: Some(block.data.clone()),
-                begin,
-                offset: block.offset,
-                changes: state.read.changes,
-            }
-        })))
+        let lent = position.and_then(|position| state.read.lend(position));
+        Poll::Ready(Ok(lent.unwrap_or_default()))
+    }
+
+    /// Lends the bytes at the position if they are there.
+    pub(crate) fn lend(&self) -> Option<Lent> {
+        let state = self.lock();
+        let Position::Known(position) = state.position else {
+            return None;
+        };
+        let current = state.read.changes == self.description.changes();
+        state.read.lend(position).filter(|_| current)
     }
 
     /// Whether bytes that were lent are still what stands at the position.
@@ -370,9 +403,10 @@ impl Stream {
         }
 
         // If the job found something else here, that is the answer, once.
-        match state.read.outcome.take() {
-            Some((at, outcome)) if at == position => return Poll::Ready(outcome.map(|()| None)),
-            _ => {}
+        if let Some(outcome) = state.read.outcome.take()
+            && outcome.answers(position)
+        {
+            return Poll::Ready(outcome.result.map(|()| None));
         }
 
         // Otherwise a job must fetch them.
@@ -536,7 +570,11 @@ impl Stream {
                     // Only a reader that waits hears of it. One that has yet to come asks anew: the file may have
                     // grown by then.
                     if state.read.awaited {
-                        state.read.outcome = Some((offset, result.map(drop)));
+                        state.read.outcome = Some(Outcome {
+                            offset,
+                            result: result.map(drop),
+                            at: Instant::now(),
+                        });
                     }
                     state.read.short = true;
                     false

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use super::write::within_limits;
-use super::{Caller, MOST_INLINE, Place, Position, State, Stream, has_position};
+use super::{Caller, MOST_INLINE, Position, State, Stream, has_position};
 use crate::backend::{self, sys};
+use crate::waiters::Seat;
 use sys::Facts;
 
 /// The one write, and the answers of earlier ones.
@@ -19,7 +20,7 @@ pub(super) struct Single {
     /// A job writes.
     running: bool,
     /// For whom: the writer of the handle, if it is still there.
-    owner: Option<Place>,
+    owner: Option<Seat>,
     /// Writes that ended, and whose callers were not told.
     done: Vec<Done>,
 }
@@ -27,7 +28,7 @@ pub(super) struct Single {
 /// A write that ended.
 #[derive(Debug)]
 struct Done {
-    owner: Place,
+    owner: Seat,
     /// What was written.
     bytes: Vec<u8>,
     result: io::Result<usize>,
@@ -39,7 +40,7 @@ impl Single {
     }
 
     /// Takes the answer that waits for `owner`.
-    fn take(&mut self, owner: Place) -> Option<Done> {
+    fn take(&mut self, owner: Seat) -> Option<Done> {
         let index = self.done.iter().position(|done| done.owner == owner)?;
         Some(self.done.swap_remove(index))
     }
@@ -51,13 +52,13 @@ impl Single {
     }
 
     /// `owner` does something else: its last write counts as one that was cancelled.
-    pub(super) fn forget(&mut self, owner: Place) {
+    pub(super) fn forget(&mut self, owner: Seat) {
         self.done
             .retain(|done| done.owner != owner || done.result.is_err());
     }
 
-    /// `owner` goes: its place may soon be somebody else's. Returns the error that it was not told of.
-    pub(super) fn leave(&mut self, owner: Place) -> Option<io::Error> {
+    /// `owner` goes: its seat may soon be somebody else's. Returns the error that it was not told of.
+    pub(super) fn leave(&mut self, owner: Seat) -> Option<io::Error> {
         if self.owner == Some(owner) {
             self.owner = None;
         }

@@ -298,7 +298,7 @@ impl Walker {
         let open = match sys::read_dir(&path) {
             // Give back what can be had without, and try once more.
             Err(error) if sys::is_out_of_descriptors(&error) => {
-                backend::work_off_closes(usize::MAX);
+                backend::work_off_closes();
                 while self.close_outermost() {}
                 sys::read_dir(&path)
             }

@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{SeekFrom, Write as _};
 
 use aiofiles::File;
-use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
+use futures_lite::{
+    AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _,
+};
 
 use super::*;
 use crate::support::{alone, assert_same_bytes, every_runtime, numbered};
@@ -186,6 +188,22 @@ fn an_end_of_file_that_nobody_was_told_is_not_remembered() {
             .write_all(&[1; 7])
             .unwrap();
         assert_eq!(drive(stepper, file.read(&mut buf)).unwrap(), 7);
+    });
+}
+
+/// Rule 8: nor the end that `fill_buf` has told. Its future polls the file twice, and the second poll leaves no answer
+/// behind.
+#[cfg(all(unix, feature = "testing"))]
+#[test]
+fn an_end_of_file_that_fill_buf_told_is_not_told_again() {
+    stepped(|stepper, _| {
+        let (_dir, path) = sample("");
+        let mut file = drive(stepper, File::open(&path)).unwrap();
+        assert_eq!(drive(stepper, file.fill_buf()).unwrap(), b"");
+        stepper.run_all();
+        fs::write(&path, "grown").unwrap();
+        let mut buf = [0; 10];
+        assert_eq!(drive(stepper, file.read(&mut buf)).unwrap(), 5);
     });
 }
 

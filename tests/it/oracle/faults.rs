@@ -21,7 +21,7 @@ use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use super::drive::{Drive, run_job, stepped};
 use super::session::{DATA, Verdict, ensure, overlaid, same_bytes, told};
 use super::steps::minimised;
-use crate::support::{Seed, iterations, temp_dir};
+use crate::support::{Seed, alone, iterations, temp_dir};
 
 /// How many operations a session has.
 const STEPS: usize = 200;
@@ -1023,47 +1023,50 @@ fn story(plan: &Plan, failure: &Failure) -> String {
 
 #[test]
 fn errors_are_told_and_every_accepted_byte_is_written_once_faults_end() {
-    let dir = temp_dir();
-    let seed = Seed::new();
-    let mut tally = Tally::default();
-    let wanted = iterations(40_000);
-    for number in 0.. {
-        if tally.operations >= wanted {
-            break;
-        }
-        let plan = Plan::random(seed.value().wrapping_add(number));
-        match attempt(&plan, dir.path()) {
-            Ok(more) => {
-                tally.operations += more.operations;
-                tally.cancelled += more.cancelled;
-                tally.failed_writes += more.failed_writes;
-                tally.errors += more.errors;
-                tally.recoveries += more.recoveries;
+    // `settle`, which the sessions call, also waits for the files of other tests.
+    alone(|| {
+        let dir = temp_dir();
+        let seed = Seed::new();
+        let mut tally = Tally::default();
+        let wanted = iterations(40_000);
+        for number in 0.. {
+            if tally.operations >= wanted {
+                break;
             }
-            Err(first) => {
-                let with = |steps: &[Step]| Plan {
-                    steps: steps.to_vec(),
-                    ..plan.clone()
-                };
-                let fails = |steps: &[Step]| attempt(&with(steps), dir.path()).is_err();
-                let shortest = with(&minimised(plan.steps.clone(), fails));
-                match attempt(&shortest, dir.path()) {
-                    Err(failure) => panic!("{}", story(&shortest, &failure)),
-                    Ok(_) => panic!("not the same twice: {}", story(&plan, &first)),
+            let plan = Plan::random(seed.value().wrapping_add(number));
+            match attempt(&plan, dir.path()) {
+                Ok(more) => {
+                    tally.operations += more.operations;
+                    tally.cancelled += more.cancelled;
+                    tally.failed_writes += more.failed_writes;
+                    tally.errors += more.errors;
+                    tally.recoveries += more.recoveries;
+                }
+                Err(first) => {
+                    let with = |steps: &[Step]| Plan {
+                        steps: steps.to_vec(),
+                        ..plan.clone()
+                    };
+                    let fails = |steps: &[Step]| attempt(&with(steps), dir.path()).is_err();
+                    let shortest = with(&minimised(plan.steps.clone(), fails));
+                    match attempt(&shortest, dir.path()) {
+                        Err(failure) => panic!("{}", story(&shortest, &failure)),
+                        Ok(_) => panic!("not the same twice: {}", story(&plan, &first)),
+                    }
                 }
             }
         }
-    }
-    assert!(
-        tally.failed_writes > tally.operations / 100,
-        "hardly any write failed: {tally:?}"
-    );
-    assert!(
-        tally.errors > tally.operations / 100,
-        "hardly any error was told: {tally:?}"
-    );
-    assert!(
-        tally.cancelled > tally.operations / 100,
-        "hardly any operation was cut: {tally:?}"
-    );
+        assert!(
+            tally.failed_writes > tally.operations / 100,
+            "hardly any write failed: {tally:?}"
+        );
+        assert!(
+            tally.errors > tally.operations / 100,
+            "hardly any error was told: {tally:?}"
+        );
+        assert!(
+            tally.cancelled > tally.operations / 100,
+            "hardly any operation was cut: {tally:?}"
+        );
+    });
 }

@@ -133,16 +133,21 @@ mod on_the_hand_stepped_pool {
 
     #[test]
     fn operations_have_the_results_of_std_whenever_their_jobs_run() {
-        sessions(iterations(20_000), false);
+        // `settle`, which the sessions call, also waits for the files of other tests.
+        alone(|| {
+            sessions(iterations(20_000), false);
+        });
     }
 
     #[test]
     fn operations_cut_at_any_moment_lose_double_and_disorder_no_byte() {
-        let tally = sessions(iterations(40_000), true);
-        assert!(
-            tally.cancelled > tally.operations / 10,
-            "hardly any operation was cut: {tally:?}"
-        );
+        alone(|| {
+            let tally = sessions(iterations(40_000), true);
+            assert!(
+                tally.cancelled > tally.operations / 10,
+                "hardly any operation was cut: {tally:?}"
+            );
+        });
     }
 
     /// What makes a failure on this pool worth more than one on the other: it can be looked at again.
