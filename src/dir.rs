@@ -1,14 +1,17 @@
 //! Directories: creating them, and reading them block by block.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{FileType, Metadata};
 use std::future::Future;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::thread;
 
 use futures_lite::Stream;
 
@@ -80,6 +83,10 @@ const BLOCK: usize = 512;
 /// The first block is smaller, so that a look at a few entries costs little.
 const FIRST_BLOCK: usize = 64;
 
+/// How many blocks a job fetches ahead before it leaves, and with how many left another is called.
+const AHEAD: usize = 3;
+const FEW: usize = 1;
+
 /// Reads a directory.
 ///
 /// The entries come in the order in which the file system has them, without `.` and `..`. One dispatch to the thread
@@ -117,6 +124,7 @@ pub async fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
         let open = Arc::new(OpenDir {
             entries: Mutex::new(Some(sys::read_dir(&own)?)),
             place: Place::Path(own),
+            ahead: Mutex::default(),
         });
         let first = open.fetch(FIRST_BLOCK);
         Ok((open, first))
@@ -128,7 +136,6 @@ pub async fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
         used: 0,
         error: None,
         waited: false,
-        next: None,
     };
     dir.take(first);
     Ok(dir)
@@ -147,34 +154,32 @@ pub struct ReadDir {
     error: Option<io::Error>,
     /// The last poll was pending, so the next one must not yield.
     waited: bool,
-    /// The job that fetches the next block, while the present one is used up.
-    next: Option<Fetch>,
 }
 
-type Fetch = Pin<Box<dyn Future<Output = Fetched> + Send + Sync>>;
-
 impl ReadDir {
-    /// Makes a block the present one, and has the next one fetched, if there is one.
+    /// Makes a block the present one, and has further ones fetched, if there are any.
     fn take(&mut self, fetched: Fetched) {
-        let entries = fetched.entries;
-        let used_up = std::mem::replace(&mut self.present, Arc::new(Block { entries }));
+        let used_up = std::mem::replace(&mut self.present, Arc::new(fetched.block));
         self.used = 0;
         self.error = fetched.error;
-        match &self.open {
-            Some(open) if fetched.more => {
-                let open = open.clone();
-                let fetch = move || {
-                    // What was used up is dropped here, which saves a dispatch.
-                    drop(used_up);
-                    open.fetch(BLOCK)
-                };
-                let place = self
-                    .open
-                    .as_ref()
-                    .map_or(Place::Anywhere, |open| open.place.clone());
-                self.next = Some(Box::pin(backend::query(place, fetch)));
-            }
-            _ => self.open = None,
+        if !fetched.more {
+            self.open = None;
+        }
+        if let Some(open) = &self.open {
+            open.call(used_up);
+        }
+    }
+}
+
+impl Drop for ReadDir {
+    fn drop(&mut self) {
+        if let Some(open) = &self.open {
+            let mut ahead = open.ahead();
+            ahead.abandoned = true;
+            let waker = ahead.waker.take();
+            // Dropping a waker may drop its task: not under the lock.
+            drop(ahead);
+            drop(waker);
         }
     }
 }
@@ -204,12 +209,16 @@ impl ReadDir {
             if let Some(error) = self.error.take() {
                 return Poll::Ready(Some(Err(error)));
             }
-            let Some(next) = &mut self.next else {
+            let Some(open) = &self.open else {
                 return Poll::Ready(None);
             };
-            let fetched = ready!(next.as_mut().poll(cx));
-            self.next = None;
-            self.take(fetched);
+            match ready!(open.poll_fetched(cx)) {
+                Ok(fetched) => self.take(fetched),
+                Err(panic) => {
+                    self.open = None;
+                    panic::resume_unwind(panic);
+                }
+            }
         }
     }
 }
@@ -226,13 +235,29 @@ impl fmt::Debug for ReadDir {
 
 /// A directory that is being read. Its descriptor is closed on the pool, whoever lets go of it last.
 struct OpenDir {
+    /// Held by the job while it fetches.
     entries: Mutex<Option<std::fs::ReadDir>>,
     place: Place,
+    ahead: Mutex<Ahead>,
 }
 
-/// What one job fetched.
+/// What a job fetches while the present block is used.
+#[derive(Default)]
+struct Ahead {
+    blocks: VecDeque<thread::Result<Fetched>>,
+    /// A job fetches more.
+    fetching: bool,
+    /// Nobody wants it any more.
+    abandoned: bool,
+    /// Blocks that were used up: dropped by the job, which saves a dispatch.
+    used_up: Vec<Arc<Block>>,
+    waker: Option<Waker>,
+}
+
+/// What was fetched at once.
 struct Fetched {
-    entries: Vec<Entry>,
+    block: Block,
+    /// What ended it, if it was no end.
     error: Option<io::Error>,
     /// There may be further ones.
     more: bool,
@@ -245,6 +270,70 @@ struct Entry {
 }
 
 impl OpenDir {
+    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a block back that was used up, and calls a job if few are ahead.
+    fn call(self: &Arc<Self>, used_up: Arc<Block>) {
+        let mut ahead = self.ahead();
+        ahead.used_up.push(used_up);
+        let ended = ahead.blocks.back().is_some_and(|last| !has_more(last));
+        if ahead.fetching || ended || ahead.blocks.len() > FEW {
+            return;
+        }
+        ahead.fetching = true;
+        drop(ahead);
+        self.spawn();
+    }
+
+    fn spawn(self: &Arc<Self>) {
+        let open = self.clone();
+        backend::spawn(self.place.clone(), move || open.run());
+    }
+
+    /// The next block, or the panic of the job that was to fetch it.
+    fn poll_fetched(&self, cx: &mut Context<'_>) -> Poll<thread::Result<Fetched>> {
+        let mut ahead = self.ahead();
+        if let Some(fetched) = ahead.blocks.pop_front() {
+            return Poll::Ready(fetched);
+        }
+        let replaced = ahead.waker.replace(cx.waker().clone());
+        // Dropping a waker may drop its task: not under the lock.
+        drop(ahead);
+        drop(replaced);
+        Poll::Pending
+    }
+
+    /// The job: fetches block after block until enough are ahead.
+    fn run(self: Arc<Self>) {
+        loop {
+            backend::still_moving();
+            if self.ahead().abandoned {
+                return;
+            }
+            let fetched = panic::catch_unwind(AssertUnwindSafe(|| self.fetch(BLOCK)));
+            let (goes_on, used_up, waker) = {
+                let mut ahead = self.ahead();
+                ahead.fetching = has_more(&fetched) && ahead.blocks.len() + 1 < AHEAD;
+                ahead.blocks.push_back(fetched);
+                let used_up = std::mem::take(&mut ahead.used_up);
+                (ahead.fetching, used_up, ahead.waker.take())
+            };
+            if let Some(waker) = waker {
+                backend::wake(waker);
+            }
+            drop(used_up);
+            // Step aside if others wait for this thread.
+            if goes_on && backend::somebody_waits() {
+                return self.spawn();
+            }
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
     /// Fetches up to `most` entries with their types. Runs on a pool thread: some file systems have to be asked for the
     /// type.
     fn fetch(&self, most: usize) -> Fetched {
@@ -267,11 +356,15 @@ impl OpenDir {
             }
         }
         Fetched {
-            entries,
+            block: Block { entries },
             error,
             more,
         }
     }
+}
+
+fn has_more(fetched: &thread::Result<Fetched>) -> bool {
+    fetched.as_ref().is_ok_and(|fetched| fetched.more)
 }
 
 impl Drop for OpenDir {
@@ -281,8 +374,9 @@ impl Drop for OpenDir {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(entries) = entries {
-            backend::drop_elsewhere(entries);
+        let ahead = std::mem::take(self.ahead.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if entries.is_some() || !ahead.blocks.is_empty() || !ahead.used_up.is_empty() {
+            backend::drop_elsewhere((entries, ahead));
         }
     }
 }

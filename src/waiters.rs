@@ -3,8 +3,9 @@
 //! A stream has one, with a seat for every role of every handle; so have the process-wide lists of what goes on after
 //! its owner has gone.
 
-use std::panic::{self, AssertUnwindSafe};
 use std::task::Waker;
+
+use crate::backend;
 
 /// A seat among the waiters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +102,11 @@ pub(crate) struct Wakers {
 }
 
 impl Wakers {
-    /// Wakes them all. A waker that panics harms nobody but itself: the others are woken, and the job goes on.
+    /// Wakes them all.
     pub(crate) fn wake(self) {
-        for waker in self.first.into_iter().chain(self.rest) {
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
-        }
+        self.first
+            .into_iter()
+            .chain(self.rest)
+            .for_each(backend::wake);
     }
 }

@@ -38,7 +38,7 @@ pub(crate) use exit::{is_ending, progress};
 pub use info::{Backend, BackendKind, backend, set_max_concurrent_operations};
 pub(crate) use op::{Call, Manner, Op};
 pub(crate) use place::Place;
-pub(crate) use pool::{drive, somebody_waits, spawn, spawn_accepted, still_moving};
+pub(crate) use pool::{drive, somebody_waits, spawn, spawn_accepted, still_moving, wake};
 pub(crate) use slot::InFlight;
 
 /// Starts `op`.

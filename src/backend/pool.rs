@@ -11,6 +11,7 @@
 //! * Operations that are long by nature get a job of their own ([`Manner::Long`]).
 //! * No job waits for another job.
 //! * A drainer that has emptied the queue lingers for some microseconds, if that has paid off lately ([`Lingering`]).
+//! * While the queue is long and its operations are cheap, tasks are woken some at a time ([`Held`]).
 //!
 //! [`Manner::Long`]: super::op::Manner::Long
 
@@ -46,6 +47,12 @@ const STUCK: Duration = Duration::from_millis(2);
 /// How much work must wait for each drainer before a further one is worth its wake-up: with less, the queue is empty
 /// before the new one has come, and until then it only competes with the tasks that submit.
 const WORTH_A_THREAD: Duration = Duration::from_micros(80);
+
+/// What operations cost as long as tasks may wait for the next one of them. One that is slow ends that for a while.
+const CHEAP: Duration = Duration::from_micros(25);
+
+/// How many tasks may wait at most.
+const MOST_HELD: usize = 8;
 
 /// Something that a pool thread can run.
 pub(crate) trait Task: Send + Sync {
@@ -139,6 +146,9 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 /// When each drainer's present system call began, in nanoseconds since [`epoch`]; zero when it is in none.
 static SINCE: [AtomicU64; DRAINERS] = [const { AtomicU64::new(0) }; DRAINERS];
 
+/// Tasks that each drainer has yet to wake.
+static HELD: [Held; DRAINERS] = [const { Held(Mutex::new(Vec::new())) }; DRAINERS];
+
 thread_local! {
     /// The drainer that this thread is.
     static DRAINER: Cell<Option<usize>> = const { Cell::new(None) };
@@ -203,11 +213,24 @@ pub(crate) fn somebody_waits() -> bool {
     WAITING.load(Ordering::Relaxed) > 0
 }
 
-/// Tells the watch that the running job has begun another system call.
+/// Tells the watch that the running job begins another system call. Whoever it has something for by now is woken first.
 pub(crate) fn still_moving() {
     if let Some(index) = DRAINER.get() {
+        HELD[index].wake();
         SINCE[index].store(nanos(), Ordering::Relaxed);
     }
+}
+
+/// Wakes a task, at once or after a few more cheap jobs. A waker that panics harms nobody but itself.
+pub(crate) fn wake(waker: Waker) {
+    match DRAINER.get() {
+        Some(index) => HELD[index].push(waker),
+        None => wake_now(waker),
+    }
+}
+
+fn wake_now(waker: Waker) {
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
 }
 
 /// Whether this thread may block, because it runs a job of the pool.
@@ -359,6 +382,7 @@ fn drain(index: usize) {
     let mut lingered = false;
     loop {
         // Give back the device of the last job, and take the next job or leave.
+        let held = HELD[index].len();
         let (job, crowded, watch) = {
             let now = nanos();
             let mut dispatch = lock();
@@ -376,9 +400,19 @@ fn drain(index: usize) {
                     lingered = false;
                     SINCE[index].store(now, Ordering::Relaxed);
                     let crowded = dispatch.drainers.count_ones() as usize >= CROWDED;
-                    let watch =
-                        !dispatch.queue.is_empty() && dispatch.all_busy() && dispatch.set_watched();
+                    let hold = held > 0 && dispatch.may_hold(held);
+                    let watch = (hold || !dispatch.queue.is_empty() && dispatch.all_busy())
+                        && dispatch.set_watched();
+                    drop(dispatch);
+                    if !hold && held > 0 {
+                        HELD[index].wake();
+                    }
                     (job, crowded, watch)
+                }
+                None if held > 0 => {
+                    drop(dispatch);
+                    HELD[index].wake();
+                    continue;
                 }
                 None if !lingered && Lingering::is_worth_it() => {
                     drop(dispatch);
@@ -421,6 +455,7 @@ impl Drop for Leave {
     fn drop(&mut self) {
         DRAINER.set(None);
         SINCE[self.0].store(0, Ordering::Relaxed);
+        HELD[self.0].wake();
         let next = {
             let mut dispatch = lock();
             dispatch.drainers &= !(1 << self.0);
@@ -485,6 +520,12 @@ impl Dispatch {
         }
     }
 
+    /// Whether a drainer that has `held` tasks to wake may do another job first: the job is likely to be as cheap as the
+    /// last ones, and there is enough to do until the tasks come back with more.
+    fn may_hold(&self, held: usize) -> bool {
+        self.usual_cost < CHEAP.as_nanos() as u64 && held < (self.queue.len() / 2).min(MOST_HELD)
+    }
+
     /// The drainers there are.
     fn each_drainer(&self) -> impl Iterator<Item = usize> + use<> {
         let drainers = self.drainers;
@@ -524,6 +565,7 @@ impl Watch {
         if ALARM.set(STUCK) {
             return;
         }
+        HELD.iter().for_each(Held::wake);
         // Without a timer nobody will look, so another drainer takes over now. The next operation tries again.
         let start = {
             let mut dispatch = lock();
@@ -540,6 +582,7 @@ impl Watch {
     }
 
     fn look() {
+        HELD.iter().for_each(Held::wake);
         let mut dispatch = lock();
         if dispatch.queue.is_empty() {
             dispatch.watched = false;
@@ -555,6 +598,32 @@ impl Watch {
             start_drainer(index);
         }
         Watch::set();
+    }
+}
+
+/// Tasks whose operations are done, and which a drainer will wake after a few more.
+///
+/// An executor that is woken for every single operation is done with it before the next one is, and goes to sleep and is
+/// woken again each time, which costs more than a cheap operation does. Woken for some at a time, it goes on while the
+/// drainer does. Should one of the jobs turn out to be slow, the watch wakes those who wait behind it.
+struct Held(Mutex<Vec<Waker>>);
+
+impl Held {
+    fn lock(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, waker: Waker) {
+        self.lock().push(waker);
+    }
+
+    fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn wake(&self) {
+        let wakers = std::mem::take(&mut *self.lock());
+        wakers.into_iter().for_each(wake_now);
     }
 }
 

@@ -13,7 +13,7 @@ use std::thread;
 
 use super::op::{Manner, Op};
 use super::place::Place;
-use super::pool::Task;
+use super::pool::{self, Task};
 
 /// Where an operation is.
 enum Stage<O: Op> {
@@ -90,7 +90,7 @@ impl<O: Op> Task for Slot<O> {
         };
         drop(unwanted);
         if let Some(waker) = waker {
-            waker.wake();
+            pool::wake(waker);
         }
     }
 

@@ -193,7 +193,7 @@ impl ReadAhead {
     /// Keeps the memory of a block for the next one, unless somebody still looks at it.
     fn recycle(&mut self, block: Block) {
         if let Some(mut buffer) = Arc::into_inner(block.data)
-            && self.spare.len() < 2
+            && self.spare.len() + self.blocks.len() <= self.window / BLOCK
             && buffer.is_charged()
         {
             buffer.bytes.clear();

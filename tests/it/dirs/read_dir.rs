@@ -252,7 +252,8 @@ fn a_stream_dropped_anywhere_closes_its_directory() {
     });
 }
 
-/// 5,000 entries take some ten fetches, and as many closings of what they hold.
+/// 5,000 entries are some ten blocks. One job fetches all of them while their reader keeps up; at worst each takes a job
+/// of its own, and another that drops it.
 #[test]
 fn reading_with_types_takes_a_few_dispatches_for_thousands_of_entries() {
     alone(|| {
@@ -267,7 +268,7 @@ fn reading_with_types_takes_a_few_dispatches_for_thousands_of_entries() {
             }
             assert_eq!(count, 5000);
             let operations = aiofiles::backend().operations() - before;
-            assert!((11..=24).contains(&operations), "{operations} operations");
+            assert!((2..=24).contains(&operations), "{operations} operations");
         });
     });
 }
