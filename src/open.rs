@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::{self, Description, Place, sys};
+use crate::backend::{self, BackendKind, Description, Place, sys};
 use crate::error::Context;
 use crate::file::File;
 use crate::settle;
@@ -14,8 +14,8 @@ use crate::stream::{Buffering, Stream};
 
 /// How a file is to be opened, and how it is to be buffered.
 ///
-/// The options of [`std::fs::OpenOptions`], and two for the buffers: [`buffer_size`](Self::buffer_size) and
-/// [`unbuffered`](Self::unbuffered). What only one system has is in the traits of `unix` and
+/// The options of [`std::fs::OpenOptions`], two for the buffers ([`buffer_size`](Self::buffer_size) and
+/// [`unbuffered`](Self::unbuffered)), and [`backend`](Self::backend). What only one system has is in the traits of `unix` and
 /// `windows`.
 ///
 /// # Examples
@@ -41,6 +41,7 @@ pub struct OpenOptions {
     pub(crate) custom_flags: i32,
     buffer_size: Option<usize>,
     unbuffered: bool,
+    backend: Option<BackendKind>,
 }
 
 impl Default for OpenOptions {
@@ -66,6 +67,7 @@ impl OpenOptions {
             custom_flags: 0,
             buffer_size: None,
             unbuffered: false,
+            backend: None,
         }
     }
 
@@ -156,6 +158,25 @@ impl OpenOptions {
         self
     }
 
+    /// Demands that a certain backend performs the operations on this file, whatever performs those on others.
+    ///
+    /// Opening fails with [`Unsupported`](io::ErrorKind::Unsupported) if it cannot be had; without this option it never
+    /// fails for that reason. [`backend()`](crate::backend()) tells what runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aiofiles::{BackendKind, OpenOptions};
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let file = OpenOptions::new().read(true).backend(BackendKind::Pool).open("Cargo.toml").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn backend(&mut self, backend: BackendKind) -> &mut OpenOptions {
+        self.backend = Some(backend);
+        self
+    }
+
     /// Opens the file at `path`.
     ///
     /// A FIFO opens at once for reading, and the first read waits for data; for writing it opens as soon as there is a
@@ -173,6 +194,7 @@ impl OpenOptions {
     /// * The file exists and was to be created anew.
     /// * The process lacks permission, or has too many open files.
     /// * The options make no sense together ([`InvalidInput`](io::ErrorKind::InvalidInput)).
+    /// * The backend asked for cannot be had ([`Unsupported`](io::ErrorKind::Unsupported)).
     /// * Some other I/O error occurred.
     ///
     /// # Examples
@@ -200,6 +222,12 @@ impl OpenOptions {
 
     /// Refuses what std does not know of.
     fn check(&self) -> io::Result<()> {
+        if self.backend.is_some_and(|backend| !backend.is_here()) {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this build has no such backend",
+            ));
+        }
         match self.buffer_size {
             Some(0) => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,

@@ -11,6 +11,18 @@ use crate::stream;
 pub enum BackendKind {
     /// The thread pool of the `blocking` crate.
     Pool,
+    /// io_uring. No build of this version has it.
+    Uring,
+}
+
+impl BackendKind {
+    /// Whether this process can have it.
+    pub(crate) fn is_here(self) -> bool {
+        match self {
+            BackendKind::Pool => true,
+            BackendKind::Uring => false,
+        }
+    }
 }
 
 /// The backend and its counters at one moment; see [`backend()`].

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) const SMALL: usize = 16 * 1024;
 
 /// What larger buffers may take together. One reader may have a megabyte ahead of it, many share this.
-const BUDGET: usize = 3 * 1024 * 1024;
+const BUDGET: usize = 2 * 1024 * 1024;
 
 static SPENT: AtomicUsize = AtomicUsize::new(0);
 

@@ -271,6 +271,32 @@ fn a_backend_that_cannot_be_had_shows_in_the_reason() {
     }
 }
 
+/// Rule 19: one open may demand a backend, and fails, before it has done anything, if that cannot be had.
+#[test]
+fn a_backend_that_was_demanded_and_cannot_be_had_is_unsupported() {
+    every_runtime(|_| async {
+        let (dir, path) = sample("content");
+        let file = read_write()
+            .backend(BackendKind::Pool)
+            .open(&path)
+            .await
+            .unwrap();
+        assert_eq!(file.metadata().await.unwrap().len(), 7);
+
+        let new = dir.path().join("new");
+        let demanded = read_write()
+            .create(true)
+            .backend(BackendKind::Uring)
+            .open(&new)
+            .await;
+        assert_eq!(
+            demanded.unwrap_err().kind(),
+            std::io::ErrorKind::Unsupported
+        );
+        assert!(!new.exists());
+    });
+}
+
 /// Rule 19: what a file holds is visible too.
 #[test]
 fn debug_of_a_file_tells_what_it_is() {

@@ -323,6 +323,27 @@ mod stepped {
     }
 
     #[test]
+    fn a_panic_in_the_middle_comes_after_the_entries_before_it_and_ends_the_stream() {
+        use std::panic::{AssertUnwindSafe, catch_unwind};
+
+        for (nth, before) in [(64, 64), (100, 64), (576, 576)] {
+            stepped(move |stepper| {
+                let dir = temp_dir();
+                fill(dir.path(), 1000);
+                let faults = Faults::install();
+                faults.panic(Call::ReadDir, nth + 1, 1);
+                let mut entries = drive(stepper, read_dir(dir.path())).unwrap();
+                for _ in 0..before {
+                    assert!(drive(stepper, entries.next()).unwrap().is_ok());
+                }
+                let next = AssertUnwindSafe(|| drive(stepper, entries.next()));
+                assert!(catch_unwind(next).is_err(), "{nth}");
+                assert!(drive(stepper, entries.next()).is_none());
+            });
+        }
+    }
+
+    #[test]
     fn an_error_in_the_middle_comes_after_the_entries_before_it_and_ends_the_stream() {
         for nth in [0, 1, 63, 64, 100, 576] {
             stepped(move |stepper| {
