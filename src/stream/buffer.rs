@@ -63,11 +63,6 @@ impl Buffer {
         true
     }
 
-    /// Whether it is charged to the budget.
-    pub(super) fn is_charged(&self) -> bool {
-        self.charge > 0
-    }
-
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }

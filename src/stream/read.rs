@@ -20,8 +20,11 @@ use super::{Caller, MOST_INLINE, Position, State, Stream};
 use crate::backend::{self, sys};
 use sys::{Facts, Kind};
 
-/// The least that is read at once: less costs as much.
+/// What a read of less than a page reads at once: it costs as much.
 const LEAST: usize = 8 * 1024;
+
+/// A read of this size or more, out of the order, reads what was asked for.
+const PAGE: usize = 4 * 1024;
 
 /// The most that is ahead of a reader.
 const WINDOW: usize = 1024 * 1024;
@@ -63,7 +66,7 @@ pub(super) struct ReadAhead {
     /// The change count under which the blocks were read.
     changes: u64,
     /// Blocks to be filled again.
-    spare: Vec<Buffer>,
+    spare: Vec<Arc<Buffer>>,
 }
 
 /// What a job found instead of bytes.
@@ -190,14 +193,12 @@ impl ReadAhead {
         }
     }
 
-    /// Keeps the memory of a block for the next one, unless somebody still looks at it.
-    fn recycle(&mut self, block: Block) {
-        if let Some(mut buffer) = Arc::into_inner(block.data)
-            && self.spare.len() + self.blocks.len() <= self.window / BLOCK
-            && buffer.is_charged()
-        {
+    /// Keeps the memory of a block for the next ones, unless somebody still looks at it.
+    fn recycle(&mut self, mut block: Block) {
+        let keep = self.spare.len() + self.blocks.len() <= self.window / BLOCK;
+        if keep && let Some(buffer) = Arc::get_mut(&mut block.data) {
             buffer.bytes.clear();
-            self.spare.push(buffer);
+            self.spare.push(block.data);
         }
     }
 
@@ -422,7 +423,8 @@ impl Stream {
             } else if goes_on {
                 self.widen(&mut state.read, wanted);
             } else {
-                state.read.window = wanted.max(LEAST).min(self.largest_window());
+                let window = if wanted < PAGE { LEAST } else { wanted };
+                state.read.window = window.min(self.largest_window());
             }
             state.read.next = position;
             self.fill(state);
@@ -513,9 +515,10 @@ impl Stream {
 
             // Fill a block. If the content changes meanwhile, what was read may be old: read it again.
             backend::still_moving();
-            let mut buffer = spare
+            let mut data = spare
                 .filter(|spare| spare.capacity() == planned)
-                .unwrap_or_else(|| Buffer::new(planned));
+                .unwrap_or_else(|| Arc::new(Buffer::new(planned)));
+            let buffer = Arc::get_mut(&mut data).expect("nobody else has a spare one");
             let mut changes = self.description.changes();
             let mut races = 0;
             let len = planned.min(buffer.capacity());
@@ -557,10 +560,7 @@ impl Stream {
             let more = match result {
                 Ok(Ok(n)) if n > 0 => {
                     self.list_idle(&mut state);
-                    state.read.blocks.push_back(Block {
-                        offset,
-                        data: Arc::new(buffer),
-                    });
+                    state.read.blocks.push_back(Block { offset, data });
                     state.read.next = offset + n as u64;
                     state.read.short = n < len;
                     // Without a charge for it, a reader has one small block ahead and no more.
