@@ -67,7 +67,7 @@
 //!
 //! # Reading
 //!
-//! One read fetches 8 KiB, or as much as it asks for if that is more. While reading goes on where it left off, more and
+//! One read fetches what it asks for, or a few KiB if that is less. While reading goes on where it left off, more and
 //! more is *read ahead*, up to 1 MiB or [`OpenOptions::buffer_size`]. `fill_buf` lends what was read ahead, without
 //! copying it.
 //!

@@ -116,9 +116,9 @@ impl OpenOptions {
     /// Bounds the buffers of the file, in bytes: how much is read ahead of the position, and how much may be accepted
     /// while a write is on its way.
     ///
-    /// By default a file reads up to 1 MiB ahead, beginning with 8 KiB and growing only while reading is sequential, and
-    /// gathers up to 256 KiB. Sizes above 2 MiB count as 2 MiB. Buffers are given back when they are not used, and those
-    /// of all files together keep to a few megabytes, so a file may get less than its bound.
+    /// By default a file reads up to 1 MiB ahead, beginning with what is asked for and growing only while reading is
+    /// sequential, and gathers up to 256 KiB. Sizes above 2 MiB count as 2 MiB. Buffers are given back when they are not
+    /// used, and those of all files together keep to a few megabytes, so a file may get less than its bound.
     ///
     /// Opening fails with [`InvalidInput`](io::ErrorKind::InvalidInput) if the size is 0; see
     /// [`unbuffered`](Self::unbuffered).

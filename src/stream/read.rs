@@ -20,10 +20,10 @@ use super::{Caller, MOST_INLINE, Position, State, Stream};
 use crate::backend::{self, sys};
 use sys::{Facts, Kind};
 
-/// What a read of less than a page reads at once: it costs as much.
+/// The least that is read at once: less costs as much.
 const LEAST: usize = 8 * 1024;
 
-/// A read of this size or more, out of the order, reads what was asked for.
+/// From this size on, a read somewhere in the middle reads what was asked for.
 const PAGE: usize = 4 * 1024;
 
 /// The most that is ahead of a reader.
@@ -423,7 +423,12 @@ impl Stream {
             } else if goes_on {
                 self.widen(&mut state.read, wanted);
             } else {
-                let window = if wanted < PAGE { LEAST } else { wanted };
+                // Whoever begins at the beginning will probably go on.
+                let window = if position == 0 || wanted < PAGE {
+                    wanted.max(LEAST)
+                } else {
+                    wanted
+                };
                 state.read.window = window.min(self.largest_window());
             }
             state.read.next = position;
