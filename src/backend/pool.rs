@@ -382,7 +382,6 @@ fn drain(index: usize) {
     let mut lingered = false;
     loop {
         // Give back the device of the last job, and take the next job or leave.
-        let held = HELD[index].len();
         let (job, crowded, watch) = {
             let now = nanos();
             let mut dispatch = lock();
@@ -392,6 +391,22 @@ fn drain(index: usize) {
                 dispatch.usual_cost = (dispatch.usual_cost * 15 + cost) / 16;
             }
             dispatch.release(std::mem::take(&mut holds));
+            // Wake those whose operations are done, without a job in hand: a waker may end the process on this thread.
+            let held = HELD[index].len();
+            let hold = held > 0 && dispatch.may_hold(held);
+            if held > 0 && !hold {
+                // One that does not return counts as stuck.
+                SINCE[index].store(now, Ordering::Relaxed);
+                let watch =
+                    !dispatch.queue.is_empty() && dispatch.all_busy() && dispatch.set_watched();
+                drop(dispatch);
+                if watch {
+                    Watch::set();
+                }
+                HELD[index].wake();
+                SINCE[index].store(0, Ordering::Relaxed);
+                continue;
+            }
             let job = dispatch.queue.pop_front();
             WAITING.store(dispatch.queue.len(), Ordering::Relaxed);
             match job {
@@ -400,19 +415,9 @@ fn drain(index: usize) {
                     lingered = false;
                     SINCE[index].store(now, Ordering::Relaxed);
                     let crowded = dispatch.drainers.count_ones() as usize >= CROWDED;
-                    let hold = held > 0 && dispatch.may_hold(held);
                     let watch = (hold || !dispatch.queue.is_empty() && dispatch.all_busy())
                         && dispatch.set_watched();
-                    drop(dispatch);
-                    if !hold && held > 0 {
-                        HELD[index].wake();
-                    }
                     (job, crowded, watch)
-                }
-                None if held > 0 => {
-                    drop(dispatch);
-                    HELD[index].wake();
-                    continue;
                 }
                 None if !lingered && Lingering::is_worth_it() => {
                     drop(dispatch);
@@ -521,9 +526,11 @@ impl Dispatch {
     }
 
     /// Whether a drainer that has `held` tasks to wake may do another job first: the job is likely to be as cheap as the
-    /// last ones, and there is enough to do until the tasks come back with more.
+    /// last ones, there is enough to do until the tasks come back with more, and it may be interrupted for ever by a waker.
     fn may_hold(&self, held: usize) -> bool {
-        self.usual_cost < CHEAP.as_nanos() as u64 && held < (self.queue.len() / 2).min(MOST_HELD)
+        self.usual_cost < CHEAP.as_nanos() as u64
+            && held < (self.queue.len() / 2).min(MOST_HELD)
+            && self.queue.front().is_some_and(|next| !next.must_run)
     }
 
     /// The drainers there are.
