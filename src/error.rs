@@ -150,6 +150,14 @@ fn wrap(op: &'static str, path: &Path, to: Option<&Path>, error: io::Error) -> i
     )
 }
 
+/// An error that says the same.
+pub(crate) fn same_error(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

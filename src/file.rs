@@ -334,11 +334,7 @@ impl File {
     }
 
     async fn sync(&self, data_only: bool) -> io::Result<()> {
-        let stream = self.stream()?;
-        Waiting::new(stream)
-            .until(|stream, caller| stream.poll_flush(caller))
-            .await?;
-        let description = stream.description().clone();
+        let description = self.flushed().await?.description().clone();
         backend::long(description.place(), move || description.sync(data_only)).await
     }
 
@@ -525,11 +521,7 @@ impl File {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn try_clone(&self) -> io::Result<File> {
-        let stream = self.stream()?;
-        Waiting::new(stream)
-            .until(|stream, caller| stream.poll_flush(caller))
-            .await?;
-        Ok(File::from_stream(stream.clone()))
+        Ok(File::from_stream(self.flushed().await?.clone()))
     }
 
     /// The position: where the next read or write happens.
@@ -658,10 +650,7 @@ impl File {
     }
 
     async fn give_back(&mut self) -> io::Result<std::fs::File> {
-        let stream = self.stream()?.clone();
-        Waiting::new(&stream)
-            .until(|stream, caller| stream.poll_flush(caller))
-            .await?;
+        let stream = self.flushed().await?.clone();
         Waiting::new(&stream)
             .until(|stream, caller| stream.poll_stop_reading(caller))
             .await;
@@ -717,6 +706,15 @@ impl File {
             .until(|stream, caller| stream.poll_stopped(caller))
             .await;
         Ok(stream.description().clone())
+    }
+
+    /// The stream, once the operating system has all that was accepted.
+    pub(crate) async fn flushed(&self) -> io::Result<&Arc<Stream>> {
+        let stream = self.stream()?;
+        Waiting::new(stream)
+            .until(|stream, caller| stream.poll_flush(caller))
+            .await?;
+        Ok(stream)
     }
 
     /// Lets `poll` have its turn, unless this task has had enough of them in a row.

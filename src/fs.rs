@@ -551,7 +551,7 @@ fn write_now(options: &OpenOptions, path: Arc<Path>, mut bytes: &[u8]) -> io::Re
     Ok(Written::All)
 }
 
-async fn read_all(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) async fn read_all(path: &Path) -> io::Result<Vec<u8>> {
     read_and(path, Ok).await
 }
 
@@ -586,14 +586,14 @@ async fn read_and<T: Send + 'static>(
 }
 
 /// What one job made of a whole file to be read.
-enum Content {
+pub(crate) enum Content {
     All(Vec<u8>),
     /// It is no file, and may block for ever.
     Special(Arc<Description>),
 }
 
 /// Opens, reads and closes. Runs on a pool thread.
-fn read_now(path: Arc<Path>) -> io::Result<Content> {
+pub(crate) fn read_now(path: Arc<Path>) -> io::Result<Content> {
     let mut options = OpenOptions::new();
     let Opened::Description(description) = options.read(true).open_now(path, true)? else {
         return Err(ErrorKind::WouldBlock.into());
@@ -605,29 +605,11 @@ fn read_now(path: Arc<Path>) -> io::Result<Content> {
         return Ok(Content::Special(description));
     }
     let file = description.file();
-    // The size is a hint: files of procfs have none, others grow or shrink meanwhile.
-    let size = description.facts().map_or(0, |facts| facts.len);
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let len = description.facts().map_or(0, |facts| facts.len);
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size)?;
-    loop {
-        let room = bytes.capacity() - bytes.len();
-        if room == 0 {
-            // Find out whether there is more before room is made for it.
-            let mut probe = Vec::with_capacity(PROBE);
-            if sys::read(file, &mut probe, PROBE)? == 0 {
-                return Ok(Content::All(bytes));
-            }
-            bytes.try_reserve(probe.len().max(8 * 1024))?;
-            bytes.extend_from_slice(&probe);
-        } else if sys::read(file, &mut bytes, room)? == 0 {
-            return Ok(Content::All(bytes));
-        }
-    }
+    sys::read_to_end(&mut bytes, len, |bytes, room| sys::read(file, bytes, room))?;
+    Ok(Content::All(bytes))
 }
-
-/// What is read beyond the expected end.
-const PROBE: usize = 32;
 
 /// Asks something about a path.
 pub(crate) async fn query<T: Send + 'static>(

@@ -233,16 +233,21 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+mod at;
 mod backend;
+mod batch;
+mod buf;
 mod copy;
 mod dir;
 mod error;
 mod fairness;
 mod file;
 mod fs;
+mod lines;
 mod lock;
 mod open;
 mod settle;
+mod space;
 mod stream;
 mod waiters;
 mod walk;
@@ -250,7 +255,10 @@ mod walk;
 #[doc(no_inline)]
 pub use std::fs::{FileType, Metadata, Permissions};
 
+pub use backend::sys::Advice;
 pub use backend::{Backend, BackendKind, backend, set_max_concurrent_operations};
+pub use batch::{ReadMany, read_many};
+pub use buf::{AlignedBuf, BufResult, IoBuf, IoBufMut, Slice};
 pub use copy::{copy, copy_between, copy_with_progress};
 pub use dir::{DirBuilder, DirEntry, ReadDir, read_dir};
 pub use error::{PathError, raw_os_error};
@@ -260,8 +268,10 @@ pub use fs::{
     read_to_string, remove_dir, remove_dir_all, remove_file, rename, set_permissions,
     symlink_metadata, try_exists, write,
 };
+pub use lines::{Chunks, LineReader};
 pub use open::OpenOptions;
 pub use settle::settle;
+pub use space::copy_range;
 pub use walk::{Walk, WalkEntry, walk};
 
 #[cfg(feature = "testing")]

@@ -42,12 +42,12 @@ pub(crate) use pool::{drive, somebody_waits, spawn, spawn_accepted, still_moving
 pub(crate) use slot::InFlight;
 
 /// Starts `op`.
-pub(crate) fn submit<O: Op>(op: O) -> InFlight<O> {
+pub(crate) fn submit<O: Op>(op: O) -> InFlight<O::Output> {
     pool::submit(op)
 }
 
 /// Runs a closure that only asks something; abandoned before it began, it is skipped.
-pub(crate) fn query<F, T>(place: Place, call: F) -> InFlight<Call<F>>
+pub(crate) fn query<F, T>(place: Place, call: F) -> InFlight<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
@@ -60,7 +60,7 @@ where
 }
 
 /// Runs a closure that changes something; submitted, it runs to its end.
-pub(crate) fn change<F, T>(place: Place, call: F) -> InFlight<Call<F>>
+pub(crate) fn change<F, T>(place: Place, call: F) -> InFlight<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
@@ -73,7 +73,7 @@ where
 }
 
 /// Runs a closure that may take long in a job of its own; submitted, it runs to its end.
-pub(crate) fn long<F, T>(place: Place, call: F) -> InFlight<Call<F>>
+pub(crate) fn long<F, T>(place: Place, call: F) -> InFlight<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,

@@ -167,7 +167,7 @@ fn nanos() -> u64 {
 }
 
 /// Starts `op` on the pool.
-pub(crate) fn submit<O: Op>(op: O) -> InFlight<O> {
+pub(crate) fn submit<O: Op>(op: O) -> InFlight<O::Output> {
     let manner = op.manner();
     let (slot, in_flight) = Slot::new(op);
     let job = Job::new(slot, false);

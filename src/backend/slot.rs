@@ -8,7 +8,7 @@ use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 
 use super::op::{Manner, Op};
@@ -42,7 +42,7 @@ pub(crate) struct Slot<O: Op> {
 
 impl<O: Op> Slot<O> {
     /// Puts `op` into a new slot and gives the future that waits for it.
-    pub(super) fn new(op: O) -> (Arc<Slot<O>>, InFlight<O>) {
+    pub(super) fn new(op: O) -> (Arc<Slot<O>>, InFlight<O::Output>) {
         let slot = Arc::new(Slot {
             state: Mutex::new(State {
                 stage: Stage::Queued(op),
@@ -102,23 +102,22 @@ impl<O: Op> Task for Slot<O> {
     }
 }
 
-/// A submitted operation. Yields its output; dropping it abandons the result, never the memory.
-#[must_use = "a submitted operation runs anyway, but its result is lost"]
-pub(crate) struct InFlight<O: Op> {
-    slot: Arc<Slot<O>>,
+/// A slot, as whoever waits for it sees it: the operation itself is none of their business. (The type of the operation
+/// would otherwise be part of that of every future, and its being `'static` could not be proven for the lifetimes that
+/// are erased there.)
+trait Awaited<T>: Send + Sync {
+    /// Takes the output, or the panic.
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<thread::Result<T>>;
+
+    /// Nobody waits any more.
+    fn abandon(&self);
 }
 
-impl<O: Op> Future for InFlight<O> {
-    type Output = O::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let mut state = self.slot.lock();
+impl<O: Op> Awaited<O::Output> for Slot<O> {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<thread::Result<O::Output>> {
+        let mut state = self.lock();
         match std::mem::replace(&mut state.stage, Stage::Taken) {
-            Stage::Done(Ok(output)) => Poll::Ready(output),
-            Stage::Done(Err(panic)) => {
-                drop(state);
-                panic::resume_unwind(panic)
-            }
+            Stage::Done(result) => Poll::Ready(result),
             Stage::Taken => unreachable!("an operation was polled after it was done"),
             waiting => {
                 state.stage = waiting;
@@ -135,11 +134,9 @@ impl<O: Op> Future for InFlight<O> {
             }
         }
     }
-}
 
-impl<O: Op> Drop for InFlight<O> {
-    fn drop(&mut self) {
-        let mut state = self.slot.lock();
+    fn abandon(&self) {
+        let mut state = self.lock();
         state.abandoned = true;
         let waker = state.waker.take();
         // A result that nobody took is dropped outside the lock: its own drop may submit an operation.
@@ -153,7 +150,30 @@ impl<O: Op> Drop for InFlight<O> {
     }
 }
 
-impl<O: Op> fmt::Debug for InFlight<O> {
+/// A submitted operation. Yields its output; dropping it abandons the result, never the memory.
+#[must_use = "a submitted operation runs anyway, but its result is lost"]
+pub(crate) struct InFlight<T> {
+    slot: Arc<dyn Awaited<T>>,
+}
+
+impl<T> Future for InFlight<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match ready!(self.slot.poll(cx)) {
+            Ok(output) => Poll::Ready(output),
+            Err(panic) => panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl<T> Drop for InFlight<T> {
+    fn drop(&mut self) {
+        self.slot.abandon();
+    }
+}
+
+impl<T> fmt::Debug for InFlight<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InFlight").finish_non_exhaustive()
     }

@@ -4,9 +4,11 @@
 //! never held across a system call. Whoever cannot go on waits in [`Waiters`]; whoever changes the state wakes them.
 //!
 //! * [`read`] reads ahead, [`write`] writes behind, [`single`] is one write at a time for unbuffered files, [`special`]
-//!   is for what has no position. [`order`] keeps changes like `set_len` in their place between reads and writes.
+//!   is for what has no position. [`order`] keeps changes like `set_len` in their place between reads and writes, and
+//!   [`at`] counts writes at offsets, which have no place.
 //! * Jobs on the pool hold the stream, so it outlives its handles until all that was accepted is written.
 
+mod at;
 mod buffer;
 mod idle;
 mod order;
@@ -16,6 +18,7 @@ mod special;
 mod write;
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IoSlice, SeekFrom};
 use std::ops::{Deref, DerefMut};
@@ -33,6 +36,7 @@ pub(crate) use buffer::buffered;
 pub(crate) use order::Waiting;
 pub(crate) use read::Lent;
 
+use at::WritesAt;
 use read::ReadAhead;
 use single::Single;
 use sys::{Facts, Kind};
@@ -81,10 +85,12 @@ struct State {
     asked_in_vain: Option<io::Error>,
     /// An operation that takes a place in the order runs.
     ordered: bool,
-    /// The error of an operation in the order, or of one whose caller went away, with the number of the former.
-    left_error: Option<Box<(u64, io::Error)>>,
-    /// How many operations took a place in the order.
-    changes_made: u64,
+    /// Writes at offsets.
+    writes_at: WritesAt,
+    /// Errors of operations whose callers were not told yet, and may have gone away, by number.
+    left_errors: BTreeMap<u64, io::Error>,
+    /// The last number that an operation got.
+    number: u64,
     /// The panic of a job that nobody awaited directly.
     panic: Option<Box<dyn Any + Send>>,
     waiters: Waiters,
@@ -185,9 +191,21 @@ impl State {
         }
     }
 
-    /// Takes the error of an operation whose caller went away.
+    /// A number for an operation that may leave an error.
+    fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    /// Leaves an error for whoever comes next.
+    fn leave_error(&mut self, error: io::Error) {
+        let number = self.next_number();
+        self.left_errors.insert(number, error);
+    }
+
+    /// Takes the first error that was left.
     fn take_left_error(&mut self) -> Option<io::Error> {
-        Some(self.left_error.take()?.1)
+        Some(self.left_errors.pop_first()?.1)
     }
 
     /// Something else than a seek or a read is done: what was found for one that was cancelled is not the answer to the
@@ -200,7 +218,7 @@ impl State {
     /// Gives the seats of a handle up; its wakers are returned to be dropped outside the lock.
     fn leave(&mut self, seats: [Seat; 3]) -> [Option<Waker>; 3] {
         if let Some(error) = seats.iter().find_map(|seat| self.single.leave(*seat)) {
-            self.left_error.get_or_insert_with(|| Box::new((0, error)));
+            self.leave_error(error);
         }
         seats.map(|seat| self.waiters.leave(seat))
     }
@@ -227,6 +245,30 @@ impl Stream {
             Some(_) => Position::Known(0),
             None => Position::Unknown,
         };
+        Stream::standing(description, buffering, position)
+    }
+
+    /// Another position on the same open file, with buffers of its own.
+    pub(crate) fn cursor(&self, position: u64) -> io::Result<Arc<Stream>> {
+        if position > sys::LARGEST_OFFSET {
+            return Err(invalid_seek());
+        }
+        let facts = self.description.facts();
+        if facts.is_some_and(|facts| !has_position(facts)) {
+            return Err(sys::not_seekable());
+        }
+        Ok(Stream::standing(
+            self.description.clone(),
+            self.buffering,
+            Position::Known(position),
+        ))
+    }
+
+    fn standing(
+        description: Arc<Description>,
+        buffering: Buffering,
+        position: Position,
+    ) -> Arc<Stream> {
         Arc::new(Stream {
             description,
             buffering,
@@ -239,8 +281,9 @@ impl Stream {
                 end: None,
                 asked_in_vain: None,
                 ordered: false,
-                left_error: None,
-                changes_made: 0,
+                writes_at: WritesAt::default(),
+                left_errors: BTreeMap::new(),
+                number: 0,
                 panic: None,
                 waiters: Waiters::default(),
                 handles: 0,
@@ -472,6 +515,7 @@ impl Stream {
             return Poll::Ready(state.take_left_error().map_or(Ok(()), Err));
         }
         state.forget_answers();
+        ready!(self.poll_writes_at(&mut state, caller));
         self.poll_settled(&mut state, caller)
     }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::{Caller, Stream};
 use crate::backend::{self, Description};
+use crate::error::same_error;
 use crate::fairness;
 use crate::waiters::Seat;
 
@@ -77,10 +78,7 @@ impl Stream {
         let result = done.await;
         // The caller is there after all, so nobody else needs to be told.
         if result.is_err() {
-            let mut state = self.lock();
-            if matches!(&state.left_error, Some(left) if left.0 == number) {
-                state.left_error = None;
-            }
+            self.told(number);
         }
         result
     }
@@ -88,13 +86,13 @@ impl Stream {
     fn poll_take_place(self: &Arc<Self>, caller: &Caller<'_, '_>) -> Poll<io::Result<u64>> {
         let mut state = self.lock();
         ready!(self.poll_facts(&mut state, caller))?;
+        ready!(self.poll_writes_at(&mut state, caller));
         ready!(self.poll_settled(&mut state, caller))?;
         state.ordered = true;
-        state.changes_made += 1;
         state.forget_answers();
         // From now on nothing that was read before is the answer to a read.
         self.description().changed();
-        Poll::Ready(Ok(state.changes_made))
+        Poll::Ready(Ok(state.next_number()))
     }
 }
 
@@ -111,21 +109,10 @@ impl Drop for EndOrder<'_> {
             let mut state = self.stream.lock();
             state.ordered = false;
             if let Some(error) = self.error.take() {
-                let number = self.number;
-                state
-                    .left_error
-                    .get_or_insert_with(|| Box::new((number, error)));
+                state.left_errors.insert(self.number, error);
             }
             state.waiters.take()
         };
         wakers.wake();
-    }
-}
-
-/// An error that says the same.
-fn same_error(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::new(error.kind(), error.to_string()),
     }
 }

@@ -135,7 +135,7 @@ impl Stream {
                 }),
                 // Its handle has gone; others may still hear of the error.
                 (Ok(Err(error)), None) => {
-                    state.left_error.get_or_insert_with(|| Box::new((0, error)));
+                    state.leave_error(error);
                 }
                 (Ok(Ok(_)), None) => {}
                 (Err(panic), _) => state.panic = Some(panic),

@@ -210,6 +210,7 @@ impl Stream {
         caller: &Caller<'_, '_>,
     ) -> Poll<io::Result<()>> {
         let mut state = self.lock();
+        ready!(self.poll_writes_at(&mut state, caller));
         if state.ordered || state.single.is_running() || state.write.is_running() {
             return state.wait(caller);
         }

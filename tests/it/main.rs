@@ -28,5 +28,6 @@ mod contract;
 mod dirs;
 mod kernel_errors;
 mod oracle;
+mod positional;
 mod runtimes;
 mod special;

@@ -3,7 +3,8 @@
 //! What differs between systems stands in the files beside this one, which all offer the same functions.
 
 use std::fs::{self, File, FileTimes, Metadata, Permissions};
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::path::Path;
 
 use super::fault;
@@ -64,6 +65,8 @@ pub enum Call {
     CreateDir,
     /// copy_file_range(2) and what stands in for it.
     Copy,
+    /// fallocate(2)
+    Allocate,
 }
 
 /// Makes one system call: the only way in which this crate asks the kernel for anything about files.
@@ -88,6 +91,9 @@ pub(crate) struct Access {
 
 /// The most that one call moves, on any system: Linux's own bound, which is also below 2^31.
 pub(crate) const MOST: usize = 0x7fff_f000;
+
+/// The most slices that one call takes: `IOV_MAX`.
+const MOST_SLICES: usize = 1024;
 
 /// The largest offset that a file can have.
 pub(crate) const LARGEST_OFFSET: u64 = i64::MAX as u64;
@@ -138,6 +144,181 @@ pub(crate) fn read_at(
     call(Call::Read, || {
         platform::pread(file, buf, clamp(Call::Read, len), offset)
     })
+}
+
+/// Fills the beginning of `memory` from `offset`. Zero means end of file, or no memory.
+pub(crate) fn read_into(
+    file: &File,
+    memory: &mut [MaybeUninit<u8>],
+    offset: u64,
+) -> io::Result<usize> {
+    let room = usize::try_from(LARGEST_OFFSET.saturating_sub(offset)).unwrap_or(usize::MAX);
+    let len = memory.len().min(room);
+    if len == 0 {
+        return Ok(0);
+    }
+    call(Call::Read, || {
+        platform::pread_into(file, &mut memory[..clamp(Call::Read, len)], offset)
+    })
+}
+
+/// Appends what `read` reads, which is told for how much there is room, until that is nothing.
+///
+/// `len` is a hint at how much it will be: files of procfs tell no length, others grow or shrink meanwhile.
+pub(crate) fn read_to_end(
+    bytes: &mut Vec<u8>,
+    len: u64,
+    mut read: impl FnMut(&mut Vec<u8>, usize) -> io::Result<usize>,
+) -> io::Result<()> {
+    /// What is read beyond the expected end.
+    const PROBE: usize = 32;
+    bytes.try_reserve_exact(usize::try_from(len).unwrap_or(usize::MAX))?;
+    loop {
+        let room = bytes.capacity() - bytes.len();
+        let n = if room > 0 {
+            read(bytes, room)?
+        } else {
+            // Find out whether there is more before room is made for it.
+            let mut probe = Vec::with_capacity(PROBE);
+            let n = read(&mut probe, PROBE)?;
+            if n > 0 {
+                bytes.try_reserve(n.max(8 * 1024))?;
+                bytes.extend_from_slice(&probe);
+            }
+            n
+        };
+        if n == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Fills one buffer after the other from `offset`.
+pub(crate) fn read_vectored_at(
+    file: &File,
+    bufs: &mut [IoSliceMut<'_>],
+    offset: u64,
+) -> io::Result<usize> {
+    let room = usize::try_from(LARGEST_OFFSET.saturating_sub(offset)).unwrap_or(usize::MAX);
+    let len = bufs
+        .iter()
+        .map(|buf| buf.len())
+        .fold(0, usize::saturating_add);
+    if len.min(room) == 0 {
+        return Ok(0);
+    }
+    call(Call::Read, || {
+        let most = clamp(Call::Read, len.min(room));
+        if most == len {
+            let count = bufs.len().min(MOST_SLICES);
+            return platform::preadv(file, &mut bufs[..count], offset);
+        }
+        // A call that may not move all of it moves a part of the first.
+        let first = bufs.iter_mut().find(|buf| !buf.is_empty());
+        let first = first.map_or(&mut [][..], |buf| &mut buf[..]);
+        let most = most.min(first.len());
+        platform::preadv(file, &mut [IoSliceMut::new(&mut first[..most])], offset)
+    })
+}
+
+/// Writes one buffer after the other at `offset`.
+pub(crate) fn write_vectored_at(
+    file: &File,
+    bufs: &[IoSlice<'_>],
+    offset: u64,
+) -> io::Result<usize> {
+    let room = usize::try_from(LARGEST_OFFSET.saturating_sub(offset)).unwrap_or(usize::MAX);
+    let len = bufs
+        .iter()
+        .map(|buf| buf.len())
+        .fold(0, usize::saturating_add);
+    call(Call::Write, || {
+        let most = clamp(Call::Write, len.min(room));
+        if most == len {
+            return platform::pwritev(file, &bufs[..bufs.len().min(MOST_SLICES)], offset);
+        }
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        let first = first.map_or(&[][..], |buf| &buf[..]);
+        platform::pwrite(file, &first[..most.min(first.len())], offset)
+    })
+}
+
+/// Reserves space, and extends the file if it ends before that.
+pub(crate) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    match call(Call::Allocate, || platform::allocate(file, offset, len)) {
+        // Where nothing can be reserved, the length is right at least.
+        Err(error) if is_unsupported(&error) => {
+            let end = offset + len;
+            if file_metadata(file)?.len() < end {
+                set_len(file, end)?;
+            }
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// Gives space back: what was there reads as zeros.
+pub(crate) fn punch_hole(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    call(Call::Allocate, || platform::punch_hole(file, offset, len))
+}
+
+/// Where the next data, or the next hole, begins. The kernel's position is put back.
+pub(crate) fn seek_extent(file: &File, offset: u64, extent: Extent) -> io::Result<Option<u64>> {
+    let position = seek(file, io::SeekFrom::Current(0))?;
+    let found = call(Call::Seek, || platform::seek_extent(file, offset, extent));
+    seek(file, io::SeekFrom::Start(position))?;
+    found
+}
+
+/// The answers for a system that knows of no holes: all is data, and the hole is the end.
+#[cfg_attr(
+    any(target_os = "linux", target_os = "macos", target_os = "freebsd"),
+    expect(dead_code, reason = "for systems that do not tell")
+)]
+fn without_holes(file: &File, offset: u64, extent: Extent) -> io::Result<Option<u64>> {
+    let end = file.metadata()?.len();
+    Ok(match extent {
+        _ if offset >= end => None,
+        Extent::Data => Some(offset),
+        Extent::Hole => Some(end),
+    })
+}
+
+/// Tells the kernel how the file will be used. Where there is no such call, nothing happens.
+pub(crate) fn advise(file: &File, offset: u64, len: u64, advice: Advice) -> io::Result<()> {
+    call(Call::Metadata, || {
+        platform::advise(file, offset, len, advice)
+    })
+}
+
+/// What [`seek_extent`] looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Data,
+    Hole,
+}
+
+/// How a part of a file will be used; see [`File::advise`](crate::File::advise).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Advice {
+    /// In no particular way.
+    Normal,
+    /// From its beginning to its end.
+    Sequential,
+    /// Here and there: reading ahead is of no use.
+    Random,
+    /// Soon: the kernel may begin to read it.
+    WillNeed,
+    /// Not soon: the kernel may drop it from its cache.
+    DontNeed,
+    /// Once.
+    NoReuse,
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
 }
 
 /// The same from the kernel's own position.

@@ -1,14 +1,15 @@
 //! System calls as Unix has them.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 
-use super::{Access, Call, call};
+use super::{Access, Advice, Call, Extent, call};
 
 /// What the crate must know about an open file to treat it right.
 #[derive(Clone, Copy, Debug)]
@@ -253,6 +254,93 @@ pub(super) fn pread(file: &File, buf: &mut Vec<u8>, len: usize, offset: u64) -> 
     into_spare(buf, len, |spare| {
         Ok(rustix::io::pread(file, spare, offset)?)
     })
+}
+
+pub(super) fn pread_into(
+    file: &File,
+    memory: &mut [MaybeUninit<u8>],
+    offset: u64,
+) -> io::Result<usize> {
+    let (filled, _) = rustix::io::pread(file, memory, offset)?;
+    Ok(filled.len())
+}
+
+pub(super) fn preadv(file: &File, bufs: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
+    Ok(rustix::io::preadv(file, bufs, offset)?)
+}
+
+pub(super) fn pwritev(file: &File, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+    Ok(rustix::io::pwritev(file, bufs, offset)?)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    Ok(rustix::fs::fallocate(
+        file,
+        rustix::fs::FallocateFlags::empty(),
+        offset,
+        len,
+    )?)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn punch_hole(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    use rustix::fs::FallocateFlags;
+    Ok(rustix::fs::fallocate(
+        file,
+        FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+        offset,
+        len,
+    )?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn allocate(_: &File, _: u64, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn punch_hole(_: &File, _: u64, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
+pub(super) fn seek_extent(file: &File, offset: u64, extent: Extent) -> io::Result<Option<u64>> {
+    let to = match extent {
+        Extent::Data => rustix::fs::SeekFrom::Data(offset),
+        Extent::Hole => rustix::fs::SeekFrom::Hole(offset),
+    };
+    match rustix::fs::seek(file, to) {
+        Ok(found) => Ok(Some(found)),
+        // There is none, or the offset lies beyond the end.
+        Err(rustix::io::Errno::NXIO) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "freebsd")))]
+pub(super) fn seek_extent(file: &File, offset: u64, extent: Extent) -> io::Result<Option<u64>> {
+    super::without_holes(file, offset, extent)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub(super) fn advise(file: &File, offset: u64, len: u64, advice: Advice) -> io::Result<()> {
+    use rustix::fs::Advice as Kernel;
+    let advice = match advice {
+        Advice::Normal => Kernel::Normal,
+        Advice::Sequential => Kernel::Sequential,
+        Advice::Random => Kernel::Random,
+        Advice::WillNeed => Kernel::WillNeed,
+        Advice::DontNeed => Kernel::DontNeed,
+        Advice::NoReuse => Kernel::NoReuse,
+    };
+    let len = std::num::NonZeroU64::new(len);
+    Ok(rustix::fs::fadvise(file, offset, len, advice)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub(super) fn advise(_: &File, _: u64, _: u64, _: Advice) -> io::Result<()> {
+    Ok(())
 }
 
 pub(super) fn plain_read(file: &File, buf: &mut Vec<u8>, len: usize) -> io::Result<usize> {

@@ -135,6 +135,54 @@ pub(super) fn pread(file: &File, buf: &mut Vec<u8>, len: usize, offset: u64) -> 
     })
 }
 
+pub(super) fn pread_into(
+    file: &File,
+    memory: &mut [MaybeUninit<u8>],
+    offset: u64,
+) -> io::Result<usize> {
+    // std only reads into memory that is initialised.
+    let mut bytes = Vec::new();
+    let n = pread(file, &mut bytes, memory.len(), offset)?;
+    memory[..n].copy_from_slice(
+        &bytes
+            .iter()
+            .copied()
+            .map(MaybeUninit::new)
+            .collect::<Vec<_>>(),
+    );
+    Ok(n)
+}
+
+/// There is no such call: one buffer is moved.
+pub(super) fn preadv(file: &File, bufs: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
+    let first = bufs.iter_mut().find(|buf| !buf.is_empty());
+    match file.seek_read(first.map_or(&mut [][..], |buf| &mut buf[..]), offset) {
+        Err(error) if error.raw_os_error() == Some(ERROR_HANDLE_EOF) => Ok(0),
+        result => result,
+    }
+}
+
+pub(super) fn pwritev(file: &File, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+    let first = bufs.iter().find(|buf| !buf.is_empty());
+    pwrite(file, first.map_or(&[][..], |buf| &buf[..]), offset)
+}
+
+pub(super) fn allocate(_: &File, _: u64, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(super) fn punch_hole(_: &File, _: u64, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(super) fn seek_extent(file: &File, offset: u64, extent: Extent) -> io::Result<Option<u64>> {
+    super::without_holes(file, offset, extent)
+}
+
+pub(super) fn advise(_: &File, _: u64, _: u64, _: Advice) -> io::Result<()> {
+    Ok(())
+}
+
 const ERROR_HANDLE_EOF: i32 = 38;
 const ERROR_INVALID_HANDLE: i32 = 6;
 const ERROR_SEEK_ON_DEVICE: i32 = 132;

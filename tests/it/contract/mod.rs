@@ -4,6 +4,7 @@
 //! need an error that no kernel gives on request, use the fault seam and the hand-stepped pool (feature `testing`).
 
 mod append;
+mod at;
 mod backend_info;
 mod cancel;
 mod clones;

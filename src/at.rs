@@ -1,0 +1,436 @@
+//! Reading and writing at offsets of the caller's choice: any number at once, on one open file, by `&self`.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use crate::backend::{self, Description, sys};
+use crate::buf::{self, BufResult, IoBuf, IoBufMut};
+use crate::file::File;
+
+/// # Reading and writing at offsets
+///
+/// These functions take `&self` and an offset in bytes, and neither use nor move the position. Any number of them may
+/// run at once. They take a buffer and give it back with the result, because it belongs to the operation while that runs,
+/// also if the future is dropped.
+///
+/// Each is one dispatch to the thread pool, however many system calls it takes to complete it.
+///
+/// They go straight to the operating system, past the buffers of the file's position:
+///
+/// * `read_at` finds what was accepted by the position's writes after their `flush`. Before that it finds what the
+///   operating system happens to have already. It always finds what a completed `write_at` has written.
+/// * Reads at the position, of this file, its clones and its cursors, find what a completed `write_at` has written.
+/// * Operations that run at the same time have no order. `flush`, `sync_all`, `sync_data`, `set_len` and `close` of this
+///   handle or a clone wait for each `write_at` that was begun before, cancelled or not, and return the error of one that
+///   was cancelled.
+/// * In append mode the operating system appends what `write_at` writes, whatever the offset says (Linux), or writes at
+///   the offset (elsewhere).
+///
+/// Offsets above `i64::MAX` are [`InvalidInput`](io::ErrorKind::InvalidInput). What has no positions, such as a pipe,
+/// fails with the system's error (`ESPIPE`). If an operation panics, its buffer is gone with it.
+impl File {
+    /// Reads at `offset` into the buffer, once, and says how many bytes were read: 0 only at the end of the file, or if
+    /// the buffer has no room.
+    ///
+    /// It fills the buffer from its beginning, over what it holds, up to all of its memory, without initialising it
+    /// first. Afterwards a `Vec` is as long as what was read.
+    ///
+    /// This is `pread(2)`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing. The buffer is lost.
+    ///
+    /// # Errors
+    ///
+    /// * The file was not opened for reading, has no positions, or is closed.
+    /// * `offset` is larger than any offset can be ([`InvalidInput`](io::ErrorKind::InvalidInput)).
+    /// * Some other I/O error occurred.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("a.txt");
+    /// # aiofiles::write(&path, "Hello, world").await?;
+    /// let file = aiofiles::File::open(&path).await?;
+    /// let (result, buf) = file.read_at(Vec::with_capacity(100), 7).await;
+    /// assert_eq!(result?, 5);
+    /// assert_eq!(buf, b"world");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub async fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
+        self.read_into(buf, offset, move |file, memory| {
+            sys::read_into(file, memory, offset).map_err(|error| (0, error))
+        })
+        .await
+    }
+
+    /// Reads at `offset` until all memory of the buffer is filled.
+    ///
+    /// Use [`IoBuf::slice`] to read less than a buffer has room for.
+    ///
+    /// This is `pread(2)`, repeated.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing. The buffer is lost.
+    ///
+    /// # Errors
+    ///
+    /// * The file ends before ([`UnexpectedEof`](io::ErrorKind::UnexpectedEof)); the buffer holds what there was.
+    /// * The same as [`read_at`](Self::read_at).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("a.txt");
+    /// # aiofiles::write(&path, "Hello, world").await?;
+    /// let file = aiofiles::File::open(&path).await?;
+    /// let (result, buf) = file.read_exact_at(Box::new([0; 5]), 7).await;
+    /// result?;
+    /// assert_eq!(&*buf, b"world");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub async fn read_exact_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<(), B> {
+        let (result, buf) = self
+            .read_into(buf, offset, move |file, memory| {
+                let mut filled = 0;
+                while filled < memory.len() {
+                    backend::still_moving();
+                    match sys::read_into(file, &mut memory[filled..], offset + filled as u64) {
+                        Ok(0) => return Err((filled, io::ErrorKind::UnexpectedEof.into())),
+                        Ok(n) => filled += n,
+                        Err(error) => return Err((filled, error)),
+                    }
+                }
+                Ok(filled)
+            })
+            .await;
+        (result.map(drop), buf)
+    }
+
+    /// Reads from `offset` to the end of the file, appends that to `buf`, and says how many bytes it was.
+    ///
+    /// This is `pread(2)`, repeated, after `fstat(2)` for the length.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing. The buffer is lost.
+    ///
+    /// # Errors
+    ///
+    /// * There is not enough memory ([`OutOfMemory`](io::ErrorKind::OutOfMemory)).
+    /// * The same as [`read_at`](Self::read_at). The buffer holds what was read before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let file = aiofiles::File::open("Cargo.toml").await?;
+    /// let (result, buf) = file.read_to_end_at(Vec::new(), 9).await;
+    /// assert_eq!(result?, buf.len());
+    /// assert_eq!(buf.len() as u64 + 9, file.metadata().await?.len());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub async fn read_to_end_at(&self, buf: Vec<u8>, offset: u64) -> BufResult<usize, Vec<u8>> {
+        self.read_operation(buf, offset, move |file, buf| {
+            let before = buf.len();
+            let len = sys::file_metadata(file)?.len().saturating_sub(offset);
+            let mut next = offset;
+            sys::read_to_end(buf, len, |buf, room| {
+                backend::still_moving();
+                let n = sys::read_at(file, buf, room, next)?;
+                next += n as u64;
+                Ok(n)
+            })?;
+            Ok(buf.len() - before)
+        })
+        .await
+    }
+
+    /// Reads at `offset` into one buffer after the other, once, and says how many bytes were read.
+    ///
+    /// Memory of the buffers that is not initialised is initialised first.
+    ///
+    /// This is `preadv(2)`; where there is none, one buffer is read into.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing. The buffers are lost.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`read_at`](Self::read_at).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("a.txt");
+    /// # aiofiles::write(&path, "Hello, world").await?;
+    /// let file = aiofiles::File::open(&path).await?;
+    /// let bufs = vec![Vec::with_capacity(5), Vec::with_capacity(100)];
+    /// let (result, bufs) = file.read_vectored_at(bufs, 0).await;
+    /// assert_eq!(result?, 12);
+    /// assert_eq!(bufs, [&b"Hello"[..], b", world"]);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    #[doc(alias = "preadv")]
+    pub async fn read_vectored_at<B: IoBufMut>(
+        &self,
+        bufs: Vec<B>,
+        offset: u64,
+    ) -> BufResult<usize, Vec<B>> {
+        self.read_operation(bufs, offset, move |file, bufs| {
+            let mut slices = bufs
+                .iter_mut()
+                .map(|buf| IoSliceMut::new(buf::zeroed(buf)))
+                .collect::<Vec<_>>();
+            let read = sys::read_vectored_at(file, &mut slices, offset)?;
+            let mut left = read;
+            for buf in bufs {
+                let n = left.min(buf.bytes_total());
+                buf::set_content(buf, n);
+                left -= n;
+            }
+            Ok(read)
+        })
+        .await
+    }
+
+    /// The same as [`read_vectored_at`](Self::read_vectored_at).
+    pub async fn readv_at<B: IoBufMut>(
+        &self,
+        bufs: Vec<B>,
+        offset: u64,
+    ) -> BufResult<usize, Vec<B>> {
+        self.read_vectored_at(bufs, offset).await
+    }
+
+    /// Writes the content of the buffer at `offset`, once, and says how many bytes were written.
+    ///
+    /// The operating system has them then. The file grows if they reach beyond its end, with zeros in between.
+    ///
+    /// This is `pwrite(2)`.
+    ///
+    /// # Cancel safety
+    ///
+    /// The write may still be made after the future is dropped. If it then fails, the next call on the file returns the
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// * The file was not opened for writing, has no positions, or is closed.
+    /// * `offset` is larger than any offset can be ([`InvalidInput`](io::ErrorKind::InvalidInput)), or the file would be
+    ///   too large ([`FileTooLarge`](io::ErrorKind::FileTooLarge)).
+    /// * Some other I/O error occurred.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("a.txt");
+    /// let file = aiofiles::File::create(&path).await?;
+    /// let (result, buf) = file.write_at(b"world", 7).await;
+    /// assert_eq!(result?, buf.len());
+    /// file.write_at("Hello, ", 0).await.0?;
+    /// assert_eq!(std::fs::read(&path)?, b"Hello, world");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
+        self.write_operation(buf, offset, move |file, buf| {
+            write_some(file, buf::content(buf), offset)
+        })
+        .await
+    }
+
+    /// Writes all the content of the buffer at `offset`.
+    ///
+    /// This is `pwrite(2)`, repeated.
+    ///
+    /// # Cancel safety
+    ///
+    /// The write may still be made after the future is dropped. If it then fails, the next call on the file returns the
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`write_at`](Self::write_at). A part of the content may have been written then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("a.txt");
+    /// let file = aiofiles::File::create(&path).await?;
+    /// let (one, other) = futures_lite::future::zip(
+    ///     file.write_all_at(vec![1; 100_000], 0),
+    ///     file.write_all_at(vec![2; 100_000], 100_000),
+    /// ).await;
+    /// one.0?;
+    /// other.0?;
+    /// assert_eq!(file.metadata().await?.len(), 200_000);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub async fn write_all_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<(), B> {
+        self.write_operation(buf, offset, move |file, buf| {
+            let bytes = buf::content(buf);
+            let mut written = 0;
+            while written < bytes.len() {
+                backend::still_moving();
+                match write_some(file, &bytes[written..], offset + written as u64)? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    n => written += n,
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Writes the content of one buffer after the other at `offset`, once, and says how many bytes were written.
+    ///
+    /// This is `pwritev(2)`; where there is none, one buffer is written.
+    ///
+    /// # Cancel safety
+    ///
+    /// The write may still be made after the future is dropped. If it then fails, the next call on the file returns the
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`write_at`](Self::write_at).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("a.txt");
+    /// let file = aiofiles::File::create(&path).await?;
+    /// let (result, _) = file.write_vectored_at(vec!["Hello, ", "world"], 0).await;
+    /// assert_eq!(result?, 12);
+    /// assert_eq!(std::fs::read(&path)?, b"Hello, world");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    #[doc(alias = "pwritev")]
+    pub async fn write_vectored_at<B: IoBuf>(
+        &self,
+        bufs: Vec<B>,
+        offset: u64,
+    ) -> BufResult<usize, Vec<B>> {
+        self.write_operation(bufs, offset, move |file, bufs| {
+            let slices = bufs
+                .iter()
+                .map(|buf| IoSlice::new(buf::content(buf)))
+                .collect::<Vec<_>>();
+            if slices.iter().all(|slice| slice.is_empty()) {
+                return Ok(0);
+            }
+            check_room(offset)?;
+            sys::write_vectored_at(file, &slices, offset)
+        })
+        .await
+    }
+
+    /// The same as [`write_vectored_at`](Self::write_vectored_at).
+    pub async fn writev_at<B: IoBuf>(&self, bufs: Vec<B>, offset: u64) -> BufResult<usize, Vec<B>> {
+        self.write_vectored_at(bufs, offset).await
+    }
+
+    /// Reads into the memory of one buffer.
+    async fn read_into<B: IoBufMut>(
+        &self,
+        buf: B,
+        offset: u64,
+        read: impl FnOnce(&std::fs::File, &mut [MaybeUninit<u8>]) -> Result<usize, (usize, io::Error)>
+        + Send
+        + 'static,
+    ) -> BufResult<usize, B> {
+        self.read_operation(buf, offset, |file, buf| {
+            buf::fill(buf, |memory| read(file, memory))
+        })
+        .await
+    }
+
+    /// Dispatches a read with its buffer.
+    async fn read_operation<B: Send + 'static, T: Send + 'static>(
+        &self,
+        mut buf: B,
+        offset: u64,
+        read: impl FnOnce(&std::fs::File, &mut B) -> io::Result<T> + Send + 'static,
+    ) -> BufResult<T, B> {
+        let description = match self.positional(offset) {
+            Ok(description) => description,
+            Err(error) => return (Err(error), buf),
+        };
+        backend::query(description.place(), move || {
+            let result = read(description.file(), &mut buf);
+            (result, buf)
+        })
+        .await
+    }
+
+    /// Dispatches a write with its buffer.
+    async fn write_operation<B: Send + 'static, T: Send + 'static>(
+        &self,
+        buf: B,
+        offset: u64,
+        write: impl FnOnce(&std::fs::File, &B) -> io::Result<T> + Send + 'static,
+    ) -> BufResult<T, B> {
+        let (description, stream) = match (self.positional(offset), self.stream()) {
+            (Ok(description), Ok(stream)) => (description, stream),
+            (Err(error), _) | (_, Err(error)) => return (Err(error), buf),
+        };
+        let begun = stream.begin_write_at().await;
+        let number = begun.number();
+        let (result, buf) = backend::change(description.place(), move || {
+            let result = write(description.file(), &buf);
+            begun.end(&result);
+            (result, buf)
+        })
+        .await;
+        if result.is_err() {
+            stream.told(number);
+        }
+        (result, buf)
+    }
+
+    /// The open file, if it is open and can have such an offset.
+    pub(crate) fn positional(&self, offset: u64) -> io::Result<Arc<Description>> {
+        if offset > sys::LARGEST_OFFSET {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "no file has an offset that large",
+            ));
+        }
+        Ok(self.stream()?.description().clone())
+    }
+}
+
+/// Writes as much as one call does.
+fn write_some(file: &std::fs::File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    check_room(offset)?;
+    let room = usize::try_from(sys::LARGEST_OFFSET - offset).unwrap_or(usize::MAX);
+    sys::write_at(file, &bytes[..bytes.len().min(room)], offset)
+}
+
+/// Whether a byte can stand at `offset`.
+fn check_room(offset: u64) -> io::Result<()> {
+    if offset < sys::LARGEST_OFFSET {
+        Ok(())
+    } else {
+        Err(sys::file_too_large())
+    }
+}
