@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use crate::backend::{self, Description, sys};
+use crate::backend::{self, Description, DirectAlignment, sys};
 use crate::buf::{self, BufResult, IoBuf, IoBufMut};
 use crate::file::File;
 
@@ -62,8 +62,8 @@ impl File {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        self.read_into(buf, offset, move |file, memory| {
-            sys::read_into(file, memory, offset).map_err(|error| (0, error))
+        self.read_into(buf, offset, move |description, memory| {
+            sys::read_into(description.file(), memory, offset).map_err(|error| (0, error))
         })
         .await
     }
@@ -98,11 +98,18 @@ impl File {
     /// ```
     pub async fn read_exact_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<(), B> {
         let (result, buf) = self
-            .read_into(buf, offset, move |file, memory| {
+            .read_into(buf, offset, move |description, memory| {
+                let file = description.file();
+                // Direct I/O comes short only at the end of the file, and could not go on from there.
+                let block = description.direct().map_or(1, |direct| direct.offset);
                 let mut filled = 0;
                 while filled < memory.len() {
                     backend::still_moving();
-                    match sys::read_into(file, &mut memory[filled..], offset + filled as u64) {
+                    let next = offset + filled as u64;
+                    if !filled.is_multiple_of(block) {
+                        return Err((filled, io::ErrorKind::UnexpectedEof.into()));
+                    }
+                    match sys::read_into(file, &mut memory[filled..], next) {
                         Ok(0) => return Err((filled, io::ErrorKind::UnexpectedEof.into())),
                         Ok(n) => filled += n,
                         Err(error) => return Err((filled, error)),
@@ -138,13 +145,15 @@ impl File {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn read_to_end_at(&self, buf: Vec<u8>, offset: u64) -> BufResult<usize, Vec<u8>> {
-        self.read_operation(buf, offset, move |file, buf| {
+        self.read_operation(buf, offset, move |description, buf| {
             let before = buf.len();
-            let len = sys::file_metadata(file)?.len().saturating_sub(offset);
+            let len = sys::file_metadata(description.file())?
+                .len()
+                .saturating_sub(offset);
             let mut next = offset;
             sys::read_to_end(buf, len, |buf, room| {
                 backend::still_moving();
-                let n = sys::read_at(file, buf, room, next)?;
+                let n = description.read_at(buf, room, next)?;
                 next += n as u64;
                 Ok(n)
             })?;
@@ -187,12 +196,15 @@ impl File {
         bufs: Vec<B>,
         offset: u64,
     ) -> BufResult<usize, Vec<B>> {
-        self.read_operation(bufs, offset, move |file, bufs| {
+        self.read_operation(bufs, offset, move |description, bufs| {
             let mut slices = bufs
                 .iter_mut()
                 .map(|buf| IoSliceMut::new(buf::zeroed(buf)))
                 .collect::<Vec<_>>();
-            let read = sys::read_vectored_at(file, &mut slices, offset)?;
+            for slice in &slices {
+                check_direct(description, slice.as_ptr(), slice.len(), offset)?;
+            }
+            let read = sys::read_vectored_at(description.file(), &mut slices, offset)?;
             let mut left = read;
             for buf in bufs {
                 let n = left.min(buf.bytes_total());
@@ -245,8 +257,8 @@ impl File {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        self.write_operation(buf, offset, move |file, buf| {
-            write_some(file, buf::content(buf), offset)
+        self.write_operation(buf, offset, move |description, buf| {
+            write_some(description, buf::content(buf), offset)
         })
         .await
     }
@@ -281,12 +293,12 @@ impl File {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn write_all_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<(), B> {
-        self.write_operation(buf, offset, move |file, buf| {
+        self.write_operation(buf, offset, move |description, buf| {
             let bytes = buf::content(buf);
             let mut written = 0;
             while written < bytes.len() {
                 backend::still_moving();
-                match write_some(file, &bytes[written..], offset + written as u64)? {
+                match write_some(description, &bytes[written..], offset + written as u64)? {
                     0 => return Err(io::ErrorKind::WriteZero.into()),
                     n => written += n,
                 }
@@ -327,7 +339,7 @@ impl File {
         bufs: Vec<B>,
         offset: u64,
     ) -> BufResult<usize, Vec<B>> {
-        self.write_operation(bufs, offset, move |file, bufs| {
+        self.write_operation(bufs, offset, move |description, bufs| {
             let slices = bufs
                 .iter()
                 .map(|buf| IoSlice::new(buf::content(buf)))
@@ -336,7 +348,10 @@ impl File {
                 return Ok(0);
             }
             check_room(offset)?;
-            sys::write_vectored_at(file, &slices, offset)
+            for slice in &slices {
+                check_direct(description, slice.as_ptr(), slice.len(), offset)?;
+            }
+            sys::write_vectored_at(description.file(), &slices, offset)
         })
         .await
     }
@@ -346,17 +361,44 @@ impl File {
         self.write_vectored_at(bufs, offset).await
     }
 
+    /// What direct I/O asks for, if the file was opened with [`OpenOptions::direct`](crate::OpenOptions::direct) or
+    /// `O_DIRECT`; `None` if it was not.
+    ///
+    /// This is `statx(2)` with `STATX_DIOALIGN`, when the file is opened. Where the kernel does not tell, both are 4,096.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only asks.
+    ///
+    /// # Errors
+    ///
+    /// * The file is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let file = aiofiles::File::open("Cargo.toml").await?;
+    /// assert_eq!(file.direct_alignment().await?, None);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub async fn direct_alignment(&self) -> io::Result<Option<DirectAlignment>> {
+        let description = self.positional(0)?;
+        backend::query(description.place(), move || Ok(description.probe()?.direct)).await
+    }
+
     /// Reads into the memory of one buffer.
     async fn read_into<B: IoBufMut>(
         &self,
         buf: B,
         offset: u64,
-        read: impl FnOnce(&std::fs::File, &mut [MaybeUninit<u8>]) -> Result<usize, (usize, io::Error)>
+        read: impl FnOnce(&Description, &mut [MaybeUninit<u8>]) -> Result<usize, (usize, io::Error)>
         + Send
         + 'static,
     ) -> BufResult<usize, B> {
-        self.read_operation(buf, offset, |file, buf| {
-            buf::fill(buf, |memory| read(file, memory))
+        self.read_operation(buf, offset, move |description, buf| {
+            check_direct(description, buf.stable_ptr(), buf.bytes_total(), offset)?;
+            buf::fill(buf, |memory| read(description, memory))
         })
         .await
     }
@@ -366,14 +408,14 @@ impl File {
         &self,
         mut buf: B,
         offset: u64,
-        read: impl FnOnce(&std::fs::File, &mut B) -> io::Result<T> + Send + 'static,
+        read: impl FnOnce(&Description, &mut B) -> io::Result<T> + Send + 'static,
     ) -> BufResult<T, B> {
         let description = match self.positional(offset) {
             Ok(description) => description,
             Err(error) => return (Err(error), buf),
         };
         backend::query(description.place(), move || {
-            let result = read(description.file(), &mut buf);
+            let result = read(&description, &mut buf);
             (result, buf)
         })
         .await
@@ -384,7 +426,7 @@ impl File {
         &self,
         buf: B,
         offset: u64,
-        write: impl FnOnce(&std::fs::File, &B) -> io::Result<T> + Send + 'static,
+        write: impl FnOnce(&Description, &B) -> io::Result<T> + Send + 'static,
     ) -> BufResult<T, B> {
         let (description, stream) = match (self.positional(offset), self.stream()) {
             (Ok(description), Ok(stream)) => (description, stream),
@@ -393,7 +435,7 @@ impl File {
         let begun = stream.begin_write_at().await;
         let number = begun.number();
         let (result, buf) = backend::change(description.place(), move || {
-            let result = write(description.file(), &buf);
+            let result = write(&description, &buf);
             begun.end(&result);
             (result, buf)
         })
@@ -417,13 +459,27 @@ impl File {
 }
 
 /// Writes as much as one call does.
-fn write_some(file: &std::fs::File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+fn write_some(description: &Description, bytes: &[u8], offset: u64) -> io::Result<usize> {
     if bytes.is_empty() {
         return Ok(0);
     }
     check_room(offset)?;
+    check_direct(description, bytes.as_ptr(), bytes.len(), offset)?;
     let room = usize::try_from(sys::LARGEST_OFFSET - offset).unwrap_or(usize::MAX);
-    sys::write_at(file, &bytes[..bytes.len().min(room)], offset)
+    sys::write_at(description.file(), &bytes[..bytes.len().min(room)], offset)
+}
+
+/// Refuses what direct I/O cannot do, if that is what happens here.
+fn check_direct(
+    description: &Description,
+    memory: *const u8,
+    len: usize,
+    offset: u64,
+) -> io::Result<()> {
+    match description.direct() {
+        Some(alignment) => alignment.check(memory, len, offset),
+        None => Ok(()),
+    }
 }
 
 /// Whether a byte can stand at `offset`.

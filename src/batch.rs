@@ -199,7 +199,7 @@ fn read_group(description: &Description, group: Vec<(usize, Range<u64>)>) -> Vec
         };
         return group.into_iter().map(refused).collect();
     };
-    let read = read_range(description.file(), all.clone());
+    let read = read_range(description, all.clone());
     match &group[..] {
         [(index, _)] => vec![(*index, read)],
         _ => {
@@ -216,7 +216,7 @@ fn read_group(description: &Description, group: Vec<(usize, Range<u64>)>) -> Vec
 }
 
 /// Reads a range, as far as the file reaches.
-fn read_range(file: &std::fs::File, range: Range<u64>) -> io::Result<Vec<u8>> {
+fn read_range(description: &Description, range: Range<u64>) -> io::Result<Vec<u8>> {
     /// A long range gets its memory in steps, in case the file is not that long.
     const STEP: u64 = 4 * 1024 * 1024;
     let mut bytes = Vec::new();
@@ -224,7 +224,7 @@ fn read_range(file: &std::fs::File, range: Range<u64>) -> io::Result<Vec<u8>> {
     while next < range.end {
         let len = (range.end - next).min(STEP) as usize;
         bytes.try_reserve(len)?;
-        match sys::read_at(file, &mut bytes, len, next)? {
+        match description.read_at(&mut bytes, len, next)? {
             0 => break,
             n => next += n as u64,
         }

@@ -248,15 +248,7 @@ pub async fn copy_between(from: &mut File, to: &mut File) -> io::Result<u64> {
         let source = source.clone();
         let (n, result) = to
             .stream()?
-            .in_order(move |target| {
-                Ok(sys::copy_range(
-                    source.file(),
-                    read_at,
-                    target.file(),
-                    write_at,
-                    len,
-                ))
-            })
+            .in_order(move |target| Ok(source.copy_range(read_at, target, write_at, len)))
             .await?;
         read_at += n;
         write_at += n;

@@ -256,7 +256,7 @@ mod walk;
 pub use std::fs::{FileType, Metadata, Permissions};
 
 pub use backend::sys::Advice;
-pub use backend::{Backend, BackendKind, backend, set_max_concurrent_operations};
+pub use backend::{Backend, BackendKind, DirectAlignment, backend, set_max_concurrent_operations};
 pub use batch::{ReadMany, read_many};
 pub use buf::{AlignedBuf, BufResult, IoBuf, IoBufMut, Slice};
 pub use copy::{copy, copy_between, copy_with_progress};

@@ -42,6 +42,7 @@ pub struct OpenOptions {
     buffer_size: Option<usize>,
     unbuffered: bool,
     backend: Option<BackendKind>,
+    direct: bool,
 }
 
 impl Default for OpenOptions {
@@ -68,6 +69,7 @@ impl OpenOptions {
             buffer_size: None,
             unbuffered: false,
             backend: None,
+            direct: false,
         }
     }
 
@@ -158,6 +160,38 @@ impl OpenOptions {
         self
     }
 
+    /// Asks for direct I/O: reads and writes go past the page cache, straight to the device (`O_DIRECT`, on Linux).
+    ///
+    /// Operations at offsets then need aligned memory ([`AlignedBuf`](crate::AlignedBuf)), and offsets and lengths that
+    /// are multiples of a block; what is not is refused with an error that says what is needed.
+    /// [`File::direct_alignment`] tells it too.
+    ///
+    /// Reading and writing at the position works at any length, by way of aligned memory of the crate. Blocks of which
+    /// only a part is written are read before and written as a whole, so nothing else should write to them at the same
+    /// time; at the end of the file, what the last block has too much is cut off again.
+    ///
+    /// Opening fails with [`Unsupported`](io::ErrorKind::Unsupported) where the operating system has no direct I/O, with
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) where the file system has none, and in append mode.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aiofiles::{AlignedBuf, OpenOptions};
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let Ok(file) = OpenOptions::new().read(true).direct(true).open("Cargo.toml").await else {
+    ///     return Ok(()); // not everywhere
+    /// };
+    /// let (result, buf) = file.read_at(AlignedBuf::with_capacity(8192, 4096)?, 0).await;
+    /// assert_eq!(result?, buf.len());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    #[doc(alias = "O_DIRECT")]
+    pub fn direct(&mut self, direct: bool) -> &mut OpenOptions {
+        self.direct = direct;
+        self
+    }
+
     /// Demands that a certain backend performs the operations on this file, whatever performs those on others.
     ///
     /// Opening fails with [`Unsupported`](io::ErrorKind::Unsupported) if it cannot be had; without this option it never
@@ -228,6 +262,18 @@ impl OpenOptions {
                 "this build has no such backend",
             ));
         }
+        if self.direct && sys::DIRECT.is_none() {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this system has no direct I/O",
+            ));
+        }
+        if self.direct && self.access.append {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "direct I/O cannot append, because a file need not end with a block",
+            ));
+        }
         match self.buffer_size {
             Some(0) => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -268,7 +314,9 @@ impl OpenOptions {
 
     /// Opens the file here and now, perhaps only for a moment. Runs on a pool thread.
     pub(crate) fn open_now(&self, path: Arc<Path>, for_a_moment: bool) -> io::Result<Opened> {
-        let open = || sys::open(&path, &self.std, self.custom_flags);
+        let direct = sys::DIRECT.filter(|_| self.direct).unwrap_or(0);
+        let flags = self.custom_flags | direct;
+        let open = || sys::open(&path, &self.std, flags);
         let file = match open() {
             // Dropped files that nobody has begun to close may hold what is missing.
             Err(error) if sys::is_out_of_descriptors(&error) && backend::pending_closes() > 0 => {
@@ -284,7 +332,7 @@ impl OpenOptions {
             }
             result => result?,
         };
-        let facts = sys::probe_opened(&file, self.access, self.custom_flags, for_a_moment)?;
+        let facts = sys::probe_opened(&file, self.access, flags, for_a_moment)?;
         let made_nonblocking = facts.nonblocking && !self.asked_nonblocking();
         let opened = Description::opened(file, facts, made_nonblocking, path)?;
         Ok(Opened::Description(opened))

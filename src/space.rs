@@ -244,13 +244,8 @@ pub async fn copy_range(
                 if target.facts().is_some_and(|facts| facts.append) {
                     return Err(sys::bad_descriptor());
                 }
-                Ok(sys::copy_range(
-                    source.file(),
-                    from_offset + copied,
-                    target.file(),
-                    to_offset + copied,
-                    stretch,
-                ))
+                let (read_at, write_at) = (from_offset + copied, to_offset + copied);
+                Ok(source.copy_range(read_at, target, write_at, stretch))
             })
             .await?;
         copied += n;

@@ -120,7 +120,10 @@ fn sources() -> Vec<PathBuf> {
 
 #[test]
 fn every_example_shows_its_help_and_refuses_what_it_does_not_know() {
-    for name in ["cat", "wc", "cp"].into_iter().chain(COUNTERS) {
+    for name in ["cat", "wc", "cp", "hash", "gather"]
+        .into_iter()
+        .chain(COUNTERS)
+    {
         let help = run(example(name).arg("--help"));
         assert_success(&help);
         let text = String::from_utf8(help.stdout).expect("the help is UTF-8");
@@ -132,6 +135,15 @@ fn every_example_shows_its_help_and_refuses_what_it_does_not_know() {
         ("cp", &["--what", "a", "b"], "cp: unknown option `--what`"),
         ("cp", &["a"], "cp: a source and a destination are needed"),
         ("cp", &[], "cp: a source and a destination are needed"),
+        ("hash", &["-x", "a"], "hash: unknown option `-x`"),
+        ("hash", &[], "hash: one file is needed"),
+        ("hash", &["a", "b"], "hash: one file is needed"),
+        ("gather", &["a", "-x"], "gather: unknown option `-x`"),
+        (
+            "gather",
+            &["a"],
+            "gather: an output and an input are needed",
+        ),
         ("on_tokio", &[], "on_tokio: no file given"),
         ("on_async_std", &[], "on_async_std: no file given"),
         ("sync", &[], "sync: no file given"),
@@ -164,6 +176,17 @@ fn after_two_dashes_everything_is_a_name() {
         .args(["--", "-x", "-y"]));
     assert_success(&copied);
     assert!(dir.path().join("-y").exists());
+    let hashed = run(example("hash").current_dir(dir.path()).args(["--", "-x"]));
+    assert_success(&hashed);
+    assert!(String::from_utf8_lossy(&hashed.stdout).contains("SHA256 (-x) = "));
+    let gathered = run(example("gather")
+        .current_dir(dir.path())
+        .args(["--", "-z", "-x", "-y"]));
+    assert_success(&gathered);
+    assert_same_bytes(
+        fs::read(dir.path().join("-z")).expect("a file"),
+        "a b\na b\n",
+    );
 }
 
 /// The name of every tool's errors comes first, then what was tried on which path; the rest is worked on all the same.
@@ -227,7 +250,7 @@ fn an_output_that_nobody_reads_is_no_error() {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_output_that_is_full_is_an_error() {
-    for name in ["cat", "wc", "sync"] {
+    for name in ["cat", "wc", "hash", "sync"] {
         let full = File::options()
             .write(true)
             .open("/dev/full")
@@ -738,4 +761,147 @@ fn cp_shows_on_a_terminal_how_far_it_is() {
         fs::read(dir.path().join("to")).expect("a file"),
         numbered(40 << 20),
     );
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// hash
+
+#[test]
+fn hash_prints_what_the_system_s_tools_print() {
+    const TOOLS: [&str; 4] = ["md5sum", "sha1sum", "sha256sum", "sha512sum"];
+    if TOOLS.iter().any(|tool| gnu(tool).is_none()) {
+        return;
+    }
+    let dir = temp_dir();
+    for (name, len) in [
+        ("empty", 0),
+        ("small", 1_000),
+        ("chunk", 128 << 10),
+        ("large", 5 << 20),
+    ] {
+        fs::write(dir.path().join(name), numbered(len)).expect("a file");
+        let mut expected = TOOLS.map(|tool| {
+            let theirs = run(Command::new(tool)
+                .current_dir(dir.path())
+                .args(["--tag", name]));
+            assert_success(&theirs);
+            String::from_utf8(theirs.stdout).expect("a line")
+        });
+        expected.sort();
+
+        let ours = run(example("hash").current_dir(dir.path()).arg(name));
+        assert_success(&ours);
+        // They come in the order in which they are known.
+        let text = String::from_utf8(ours.stdout).expect("four lines");
+        let mut found = text.split_inclusive('\n').collect::<Vec<_>>();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn hash_prints_nothing_of_what_it_cannot_read() {
+    for (name, complaint) in [
+        (
+            "no/such.file",
+            "hash: failed to open `no/such.file`: No such file or directory (os error 2)",
+        ),
+        ("src", "hash: src: Is a directory (os error 21)"),
+    ] {
+        let output = run(example("hash").arg(name));
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        assert_eq!(output.stdout, b"");
+        assert_eq!(complaints(&output), [complaint]);
+    }
+    // A pipe cannot be read four times.
+    let output = run_with_input(example("hash").arg("/dev/stdin"), b"from a pipe");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        complaints(&output),
+        ["hash: /dev/stdin: Illegal seek (os error 29)"]
+    );
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// gather
+
+#[test]
+fn gather_puts_everything_in_its_place() {
+    let dir = temp_dir();
+    let inputs = [
+        ("empty", 0),
+        ("large", 20 << 20),
+        ("one", 1),
+        ("piece", 64 << 10),
+        ("more", (64 << 10) + 1),
+        ("odd", 300_007),
+    ];
+    let mut expected = Vec::new();
+    for (n, (name, len)) in inputs.into_iter().enumerate() {
+        // Each begins elsewhere in the numbers, so that no piece is like one of another input.
+        let bytes = &numbered((n << 10) + len)[n << 10..];
+        fs::write(dir.path().join(name), bytes).expect("a file");
+        expected.extend_from_slice(bytes);
+    }
+    let gather = |output: &str, names: &[&str]| {
+        assert_success(&run(example("gather")
+            .current_dir(dir.path())
+            .arg(output)
+            .args(names)));
+        fs::read(dir.path().join(output)).expect("its output")
+    };
+    assert_same_bytes(gather("all", &inputs.map(|(name, _)| name)), &expected);
+    assert_same_bytes(gather("nothing", &["empty", "empty"]), "");
+    assert_same_bytes(gather("twice", &["all", "all"]), expected.repeat(2));
+}
+
+#[cfg(unix)]
+#[test]
+fn gather_leaves_no_half_output_and_overwrites_nothing() {
+    let dir = temp_dir();
+    fs::write(dir.path().join("one"), "one").expect("a file");
+    let before = listed(dir.path());
+    for (arguments, complaint) in [
+        (
+            ["new", "missing"],
+            "gather: failed to open `missing`: No such file or directory (os error 2)",
+        ),
+        (["new", "."], "gather: .: not a regular file"),
+        (
+            ["one", "one"],
+            "gather: failed to open `one`: File exists (os error 17)",
+        ),
+        (
+            ["no/new", "one"],
+            "gather: failed to open `no/new`: No such file or directory (os error 2)",
+        ),
+    ] {
+        let refused = run(example("gather").current_dir(dir.path()).args(arguments));
+        assert_eq!(refused.status.code(), Some(1), "{arguments:?}");
+        assert_eq!(complaints(&refused), [complaint]);
+        assert_eq!(listed(dir.path()), before, "{arguments:?}");
+    }
+}
+
+/// It cannot be written to its end.
+#[cfg(target_os = "linux")]
+#[test]
+fn gather_removes_what_it_could_not_fill() {
+    let dir = temp_dir();
+    fs::write(dir.path().join("large"), numbered(1 << 20)).expect("a file");
+    let before = listed(dir.path());
+    // Without the signal that a write beyond the limit sends, it fails with an error.
+    let mut limited = Command::new("sh");
+    limited
+        .current_dir(dir.path())
+        .args(["-c", "trap '' XFSZ; ulimit -f 16 && exec \"$0\" new large"])
+        .arg(example("gather").get_program());
+    let failed = run(&mut limited);
+    assert_eq!(failed.status.code(), Some(1));
+    assert_eq!(
+        complaints(&failed),
+        ["gather: new: File too large (os error 27)"]
+    );
+    assert_eq!(listed(dir.path()), before);
 }

@@ -14,6 +14,7 @@ use std::task::Waker;
 
 use super::answer::Answer;
 use super::close;
+use super::direct::DirectAlignment;
 use super::place::Place;
 use super::ready::Ready;
 use super::sys::{self, Facts};
@@ -149,6 +150,74 @@ impl Description {
         self.file
             .clone()
             .expect("only dropping takes the file away")
+    }
+
+    /// Appends up to `len` bytes at `offset` to `buf`. Runs on a pool thread, as all that follow.
+    pub(crate) fn read_at(&self, buf: &mut Vec<u8>, len: usize, offset: u64) -> io::Result<usize> {
+        match self.direct() {
+            Some(alignment) => alignment.read_at(self.file(), buf, len, offset),
+            None => sys::read_at(self.file(), buf, len, offset),
+        }
+    }
+
+    /// Writes at `offset`.
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        match self.direct() {
+            Some(alignment) => alignment.write_at(self.file(), bytes, offset),
+            None => sys::write_at(self.file(), bytes, offset),
+        }
+    }
+
+    /// Writes at `offset` to a file that may know no such call.
+    pub(crate) fn write_here(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        match self.direct() {
+            Some(alignment) => alignment.write_at(self.file(), bytes, offset),
+            None => sys::write_here(self.file(), bytes, offset),
+        }
+    }
+
+    /// Copies up to `len` bytes to another file, and says how many they were: 0 at the end of this one. An error comes
+    /// beside the number, because what was copied before it is copied.
+    pub(crate) fn copy_range(
+        &self,
+        read_at: u64,
+        to: &Description,
+        write_at: u64,
+        len: u64,
+    ) -> (u64, io::Result<()>) {
+        const PIECE: u64 = 256 * 1024;
+        if self.direct().or(to.direct()).is_none() {
+            return sys::copy_range(self.file(), read_at, to.file(), write_at, len);
+        }
+        // The kernel would copy in pieces that direct I/O refuses.
+        let mut copied = 0;
+        let mut piece = Vec::new();
+        while copied < len {
+            piece.clear();
+            let most = PIECE.min(len - copied) as usize;
+            let n = match self.read_at(&mut piece, most, read_at + copied) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(error) => return (copied, Err(error)),
+            };
+            let mut written = 0;
+            while written < n {
+                match to.write_at(&piece[written..], write_at + copied) {
+                    Ok(0) => return (copied, Err(io::ErrorKind::WriteZero.into())),
+                    Ok(n) => {
+                        written += n;
+                        copied += n as u64;
+                    }
+                    Err(error) => return (copied, Err(error)),
+                }
+            }
+        }
+        (copied, Ok(()))
+    }
+
+    /// What direct I/O asks for, if this is what happens here.
+    pub(crate) fn direct(&self) -> Option<DirectAlignment> {
+        self.facts.get()?.direct
     }
 
     /// Where operations on it do their work.

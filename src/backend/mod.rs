@@ -17,6 +17,7 @@ mod answer;
 mod close;
 pub(crate) mod delegate;
 mod description;
+mod direct;
 mod exit;
 #[cfg_attr(not(feature = "testing"), path = "no_fault.rs")]
 pub(crate) mod fault;
@@ -34,6 +35,7 @@ pub(crate) use close::{
     one_ended as one_close_ended, pending as pending_closes, work_off as work_off_closes,
 };
 pub(crate) use description::Description;
+pub use direct::DirectAlignment;
 pub(crate) use exit::{is_ending, progress};
 pub use info::{Backend, BackendKind, backend, set_max_concurrent_operations};
 pub(crate) use op::{Call, Manner, Op};

@@ -531,7 +531,7 @@ impl Stream {
                 loop {
                     let result = match facts.kind {
                         Kind::Regular | Kind::Positional => {
-                            sys::read_at(self.description.file(), &mut buffer.bytes, len, offset)
+                            self.description.read_at(&mut buffer.bytes, len, offset)
                         }
                         Kind::Plain | Kind::Stream => {
                             sys::read(self.description.file(), &mut buffer.bytes, len)

@@ -115,7 +115,7 @@ impl Stream {
     fn write_one(&self, bytes: Vec<u8>, at: Option<u64>, append: bool) {
         let file = self.description.file();
         let result = panic::catch_unwind(AssertUnwindSafe(|| match at {
-            Some(offset) => sys::write_here(file, &bytes, offset),
+            Some(offset) => self.description.write_here(&bytes, offset),
             None => sys::write(file, &bytes),
         }));
         self.description.changed();

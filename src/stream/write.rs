@@ -307,7 +307,7 @@ impl Stream {
             let file = self.description.file();
             let result = panic::catch_unwind(AssertUnwindSafe(|| match append {
                 true => sys::write(file, bytes),
-                false => sys::write_at(file, bytes, start),
+                false => self.description.write_at(bytes, start),
             }));
 
             // Take note of what came of it, before anything else can happen.

@@ -25,6 +25,7 @@ mod support;
 mod adapters;
 mod bad_input;
 mod contract;
+mod direct;
 mod dirs;
 mod kernel_errors;
 mod oracle;

@@ -10,6 +10,7 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 
 use super::{Access, Advice, Call, Extent, call};
+use crate::backend::DirectAlignment;
 
 /// What the crate must know about an open file to treat it right.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Facts {
     pub(crate) position: u64,
     /// The length of a regular file when the facts were found.
     pub(crate) len: u64,
+    /// It is read and written past the page cache, and what that asks for.
+    pub(crate) direct: Option<DirectAlignment>,
 }
 
 /// How a file wants to be read and written.
@@ -88,6 +91,7 @@ pub(crate) fn probe(file: &File) -> io::Result<Facts> {
         nonblocking: flags.contains(OFlags::NONBLOCK),
         identity: (metadata.dev(), metadata.ino()),
         position: position.unwrap_or(0),
+        direct: is_direct(flags.bits() as i32).then(|| direct_alignment(file)),
         len: if file_type.is_file() {
             metadata.len()
         } else {
@@ -157,7 +161,47 @@ pub(crate) fn probe_opened(
         identity: (metadata.dev(), metadata.ino()),
         position: 0,
         len: metadata.len(),
+        direct: is_direct(custom_flags).then(|| direct_alignment(file)),
     })
+}
+
+/// The flag that asks for direct I/O, if there is one.
+#[cfg(target_os = "linux")]
+pub(crate) const DIRECT: Option<i32> = Some(OFlags::DIRECT.bits() as i32);
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) const DIRECT: Option<i32> = None;
+
+fn is_direct(flags: i32) -> bool {
+    DIRECT.is_some_and(|direct| flags & direct != 0)
+}
+
+/// What direct I/O on `file` asks for.
+#[cfg(target_os = "linux")]
+fn direct_alignment(file: &File) -> DirectAlignment {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    let asked = call(Call::Metadata, || {
+        Ok(statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN)?)
+    });
+    match asked {
+        // Zero means that the file system does it by way of the page cache after all.
+        Ok(told)
+            if told.stx_mask & StatxFlags::DIOALIGN.bits() != 0
+                && told.stx_dio_mem_align.is_power_of_two()
+                && told.stx_dio_offset_align.is_power_of_two() =>
+        {
+            DirectAlignment {
+                memory: told.stx_dio_mem_align as usize,
+                offset: told.stx_dio_offset_align as usize,
+            }
+        }
+        _ => DirectAlignment::SAFE,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn direct_alignment(_: &File) -> DirectAlignment {
+    DirectAlignment::SAFE
 }
 
 /// Whether O_PATH is among the flags.

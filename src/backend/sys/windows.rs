@@ -1,11 +1,16 @@
 //! System calls as Windows has them. Written from the documentation of std and not run by the tests of this crate.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::windows::fs::FileExt;
 use std::path::Path;
 
-use super::{Access, Call, call};
+use super::{Access, Advice, Call, Extent, call};
+use crate::backend::DirectAlignment;
+
+/// std has no name for the flag that asks for direct I/O.
+pub(crate) const DIRECT: Option<i32> = None;
 
 /// What the crate must know about an open file to treat it right.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +28,8 @@ pub(crate) struct Facts {
     pub(crate) position: u64,
     /// The length of a regular file when the facts were found.
     pub(crate) len: u64,
+    /// It is read and written past the page cache, and what that asks for. Never so here.
+    pub(crate) direct: Option<DirectAlignment>,
 }
 
 /// How a file wants to be read and written.
@@ -59,6 +66,7 @@ pub(crate) fn probe(mut file: &File) -> io::Result<Facts> {
         identity: (0, 0),
         position: position.unwrap_or(0),
         len: len.unwrap_or(0),
+        direct: None,
     })
 }
 
