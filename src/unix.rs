@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::backend::{self, Place, delegate};
+use crate::backend::{self, Outlet, Place, delegate, sys};
 use crate::error::Context;
 use crate::file::File;
 use crate::open::OpenOptions;
@@ -41,6 +41,68 @@ pub async fn symlink<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::Resu
     delegate::symlink(src.clone(), dst.clone())
         .await
         .on_both("link", &src, &dst)
+}
+
+/// Sends up to `len` bytes of a file, from `offset` on, to a socket, a pipe or another file, and says how many they were:
+/// fewer only if the file ends before.
+///
+/// The bytes do not pass through the memory of the process. The position of the file plays no part and stays; what it had
+/// accepted comes first. Another file is written at the position that the kernel has for it.
+///
+/// A socket or a pipe should be non-blocking, as those of async runtimes are: then no thread waits while it is full. It is
+/// duplicated for the time of the call.
+///
+/// This is `sendfile(2)`, on Linux; elsewhere, reading and writing.
+///
+/// # Cancel safety
+///
+/// Dropped early, some bytes were sent, or are still being sent.
+///
+/// # Errors
+///
+/// * The file was not opened for reading, is no regular file, or is closed.
+/// * The other side has gone ([`BrokenPipe`](io::ErrorKind::BrokenPipe)). Bytes before that were sent.
+/// * `offset` is larger than any offset can be ([`InvalidInput`](io::ErrorKind::InvalidInput)).
+/// * Accepted bytes could not be written.
+/// * Some other I/O error occurred.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Read;
+/// use std::os::unix::net::UnixStream;
+///
+/// # futures_lite::future::block_on(async {
+/// let file = aiofiles::File::open("Cargo.toml").await?;
+/// let (one, mut other) = UnixStream::pair()?;
+/// one.set_nonblocking(true)?;
+/// assert_eq!(aiofiles::unix::sendfile(&one, &file, 1, 7).await?, 7);
+///
+/// let mut sent = [0; 7];
+/// other.read_exact(&mut sent)?;
+/// assert_eq!(&sent, b"package");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub async fn sendfile<T: AsFd>(to: &T, file: &File, offset: u64, len: u64) -> io::Result<u64> {
+    /// How much is sent in one job, so that others have their turn.
+    const STRETCH: u64 = 4 * 1024 * 1024;
+    let description = file.positional(offset)?;
+    let outlet = Outlet::new(to.as_fd())?;
+    file.flushed().await?;
+    let len = len.min(sys::LARGEST_OFFSET - offset);
+    let mut sent = 0;
+    while sent < len {
+        let (to, from) = (outlet.fd().clone(), description.clone());
+        let most = STRETCH.min(len - sent) as usize;
+        let send = move || sys::sendfile(&to, from.file(), offset + sent, most);
+        match backend::long(description.place(), send).await {
+            Ok(0) => break,
+            Ok(n) => sent += n as u64,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => outlet.writable().await?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
 }
 
 /// Changes the owner and the group of the file that `path` leads to. `None` leaves the one or the other as it is.

@@ -496,12 +496,89 @@ async fn every_operation(dir: &Path) {
     let mut clone = both.try_clone().await.unwrap();
     mark("write to a clone");
     clone.write_all(b"text").await.unwrap();
+    let mut read_many = aiofiles::read_many([&file, &file]);
+    let (one, _other) = elsewhere(|| {
+        let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        one.set_nonblocking(true).unwrap();
+        (one, other)
+    });
     mark("copy_between");
     both.seek(SeekFrom::Start(0)).await.unwrap();
     let mut target = File::create(dir.join("target")).await.unwrap();
     aiofiles::copy_between(&mut both, &mut target)
         .await
         .unwrap();
+    mark("read_at");
+    both.read_at(vec![0; 100], 7).await.0.unwrap();
+    mark("read_exact_at");
+    both.read_exact_at(Box::new([0; 10]), 7).await.0.unwrap();
+    mark("read_to_end_at");
+    both.read_to_end_at(Vec::new(), 7).await.0.unwrap();
+    mark("read_vectored_at");
+    both.readv_at(vec![vec![0; 10]; 3], 7).await.0.unwrap();
+    mark("read_at, cancelled");
+    poll_once(both.read_at(vec![0; 100], 7)).await;
+    mark("write_at");
+    both.write_at("text", 7).await.0.unwrap();
+    mark("write_all_at");
+    both.write_all_at("text", 7).await.0.unwrap();
+    mark("write_vectored_at");
+    both.writev_at(vec!["text", "text"], 7).await.0.unwrap();
+    mark("write_at, cancelled");
+    poll_once(both.write_at("text", 7)).await;
+    mark("read_many_at");
+    both.read_many_at([0..10, 20..30]).await;
+    mark("read_many");
+    while let Some((_, read)) = read_many.next().await {
+        read.unwrap();
+    }
+    mark("cursor");
+    let mut cursor = both.cursor(7).unwrap();
+    cursor.read(&mut buf).await.unwrap();
+    mark("the drop of a cursor");
+    drop(cursor);
+    mark("chunks");
+    let mut chunks = both.cursor(0).unwrap().chunks(100);
+    while let Some(chunk) = chunks.next().await {
+        chunk.unwrap();
+    }
+    mark("lines of bytes");
+    let mut lines = aiofiles::LineReader::new(both.cursor(0).unwrap());
+    while let Some(line) = lines.next().await {
+        line.unwrap();
+    }
+    mark("allocate");
+    target.allocate(0, 100_000).await.unwrap();
+    mark("punch_hole");
+    let _ = target.punch_hole(0, 10_000).await;
+    mark("seek_data and seek_hole");
+    target.seek_data(0).await.unwrap();
+    target.seek_hole(0).await.unwrap();
+    mark("advise");
+    target
+        .advise(0, 0, aiofiles::Advice::DontNeed)
+        .await
+        .unwrap();
+    mark("copy_range");
+    aiofiles::copy_range(&both, 0, &target, 10, 1000)
+        .await
+        .unwrap();
+    mark("sendfile");
+    aiofiles::unix::sendfile(&one, &both, 0, 100).await.unwrap();
+    mark("direct_alignment");
+    both.direct_alignment().await.unwrap();
+    mark("direct");
+    let mut direct = OpenOptions::new();
+    if let Ok(mut direct) = direct
+        .read(true)
+        .write(true)
+        .direct(true)
+        .open(&other)
+        .await
+    {
+        direct.write_all(b"text").await.unwrap();
+        direct.flush().await.unwrap();
+    }
     mark("close of a clone");
     clone.close().await.unwrap();
     mark("close");
@@ -834,6 +911,22 @@ async fn fill_card(dir: &Path) -> Card {
     card.takes("try_clone", 0, file.try_clone()).await.unwrap();
     card.takes("lock", 1, file.lock()).await.unwrap();
     card.takes("unlock", 1, file.unlock()).await.unwrap();
+    card.takes("read_at", 1, file.read_at(vec![0; 4096], 100))
+        .await
+        .0
+        .unwrap();
+    card.takes("read_exact_at of 1 MB", 1, async {
+        file.read_exact_at(vec![0; 1_000_000], 100).await.0
+    })
+    .await
+    .unwrap();
+    card.takes("read_many_at of 100 ranges", 1, async {
+        let ranges = (0..100).map(|n| n * 5000..n * 5000 + 4096);
+        file.read_many_at(ranges).await.len()
+    })
+    .await;
+    card.takes("cursor", 0, async { file.cursor(0).unwrap() })
+        .await;
     card.takes("close", 2, file.close()).await.unwrap();
     let mut lines = File::open(&small).await.unwrap().lines();
     card.takes("1,000 lines", 4, async {
@@ -882,6 +975,10 @@ async fn fill_card(dir: &Path) -> Card {
         file.flush().await.unwrap();
     })
     .await;
+    card.takes("write_all_at", 1, file.write_all_at("text", 7))
+        .await
+        .0
+        .unwrap();
     card.takes("set_len", 1, file.set_len(100)).await.unwrap();
     card.takes("set_modified", 1, file.set_modified(SystemTime::UNIX_EPOCH))
         .await

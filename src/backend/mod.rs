@@ -23,6 +23,8 @@ mod exit;
 pub(crate) mod fault;
 mod info;
 mod op;
+#[cfg(unix)]
+mod outlet;
 mod place;
 mod pool;
 mod ready;
@@ -39,6 +41,8 @@ pub use direct::DirectAlignment;
 pub(crate) use exit::{is_ending, progress};
 pub use info::{Backend, BackendKind, backend, set_max_concurrent_operations};
 pub(crate) use op::{Call, Manner, Op};
+#[cfg(unix)]
+pub(crate) use outlet::Outlet;
 pub(crate) use place::Place;
 pub(crate) use pool::{drive, somebody_waits, spawn, spawn_accepted, still_moving, wake};
 pub(crate) use slot::InFlight;

@@ -1,12 +1,15 @@
 //! This crate.
 
 use std::io::{self, SeekFrom};
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aiofiles::File;
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, StreamExt};
 
 use super::{Files, Hops};
+use crate::rows::check;
 
 pub struct Aiofiles;
 
@@ -20,6 +23,7 @@ pub fn hops() -> Hops {
 
 impl Files for Aiofiles {
     type File = File;
+    type At = Arc<File>;
 
     async fn open(path: &Path) -> io::Result<File> {
         File::open(path).await
@@ -49,6 +53,36 @@ impl Files for Aiofiles {
         file.flush().await
     }
 
+    async fn open_at(path: &Path, tasks: u64) -> io::Result<Vec<Arc<File>>> {
+        let file = File::options().read(true).write(true).open(path).await?;
+        Ok(vec![Arc::new(file); tasks as usize])
+    }
+
+    async fn read_at(file: &mut Arc<File>, buf: Vec<u8>, offset: u64) -> io::Result<Vec<u8>> {
+        let (result, buf) = file.read_at(buf, offset).await;
+        // What is read here is there, so one call finds it all.
+        check("bytes read", result? as u64, buf.capacity() as u64)?;
+        Ok(buf)
+    }
+
+    async fn write_all_at(file: &mut Arc<File>, buf: Vec<u8>, offset: u64) -> io::Result<Vec<u8>> {
+        let (result, buf) = file.write_all_at(buf, offset).await;
+        result?;
+        Ok(buf)
+    }
+
+    async fn sync_data(file: &mut Arc<File>) -> io::Result<()> {
+        file.sync_data().await
+    }
+
+    async fn read_many_at(file: &mut Arc<File>, ranges: Vec<Range<u64>>) -> io::Result<u64> {
+        let mut bytes = 0;
+        for result in file.read_many_at(ranges).await {
+            bytes += result?.len() as u64;
+        }
+        Ok(bytes)
+    }
+
     async fn copy_open(from: &mut File, to: &mut File) -> io::Result<u64> {
         futures_lite::io::copy(from, to).await
     }
@@ -76,6 +110,15 @@ impl Files for Aiofiles {
 
     async fn read_path(path: &Path) -> io::Result<Vec<u8>> {
         aiofiles::read(path).await
+    }
+
+    async fn read_many(paths: &[PathBuf]) -> io::Result<u64> {
+        let mut files = aiofiles::read_many(paths);
+        let mut bytes = 0;
+        while let Some((_, content)) = files.next().await {
+            bytes += content?.len() as u64;
+        }
+        Ok(bytes)
     }
 
     async fn remove(path: &Path) -> io::Result<()> {

@@ -1,9 +1,10 @@
 //! `async-fs`.
 
 use std::io::{self, SeekFrom};
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
-use async_fs::File;
+use async_fs::{File, OpenOptions};
 use futures_lite::io::BufReader;
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, StreamExt};
 
@@ -13,6 +14,7 @@ pub struct AsyncFs;
 
 impl Files for AsyncFs {
     type File = File;
+    type At = File;
 
     async fn open(path: &Path) -> io::Result<File> {
         File::open(path).await
@@ -42,6 +44,42 @@ impl Files for AsyncFs {
         file.flush().await
     }
 
+    async fn open_at(path: &Path, tasks: u64) -> io::Result<Vec<File>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let mut files = Vec::new();
+        for _ in 0..tasks {
+            files.push(options.open(path).await?);
+        }
+        Ok(files)
+    }
+
+    async fn read_at(file: &mut File, mut buf: Vec<u8>, offset: u64) -> io::Result<Vec<u8>> {
+        Self::seek(file, offset).await?;
+        Self::read_exact(file, &mut buf).await?;
+        Ok(buf)
+    }
+
+    async fn write_all_at(file: &mut File, buf: Vec<u8>, offset: u64) -> io::Result<Vec<u8>> {
+        Self::seek(file, offset).await?;
+        Self::write_all(file, &buf).await?;
+        Self::flush(file).await?;
+        Ok(buf)
+    }
+
+    async fn sync_data(file: &mut File) -> io::Result<()> {
+        file.sync_data().await
+    }
+
+    async fn read_many_at(file: &mut File, ranges: Vec<Range<u64>>) -> io::Result<u64> {
+        let mut bytes = 0;
+        for range in ranges {
+            let buf = vec![0; (range.end - range.start) as usize];
+            bytes += Self::read_at(file, buf, range.start).await?.len() as u64;
+        }
+        Ok(bytes)
+    }
+
     async fn copy_open(from: &mut File, to: &mut File) -> io::Result<u64> {
         futures_lite::io::copy(from, to).await
     }
@@ -69,6 +107,14 @@ impl Files for AsyncFs {
 
     async fn read_path(path: &Path) -> io::Result<Vec<u8>> {
         async_fs::read(path).await
+    }
+
+    async fn read_many(paths: &[PathBuf]) -> io::Result<u64> {
+        let mut bytes = 0;
+        for path in paths {
+            bytes += Self::read_path(path).await?.len() as u64;
+        }
+        Ok(bytes)
     }
 
     async fn remove(path: &Path) -> io::Result<()> {

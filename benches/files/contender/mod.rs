@@ -6,7 +6,8 @@ mod runtime;
 mod tokio;
 
 use std::io;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 pub use runtime::{Runtime, at_once, threads};
 
@@ -84,6 +85,9 @@ pub struct Hops {
 /// The calls that rows are written with, each in the way its crate means it to be used.
 pub trait Files: 'static {
     type File: Send + 'static;
+    /// What a task reads and writes at offsets: one open file for all tasks, or a handle of its own where the crate has no
+    /// calls for that, and seeks.
+    type At: Send + 'static;
 
     fn open(path: &Path) -> impl Future<Output = io::Result<Self::File>> + Send;
     fn create(path: &Path) -> impl Future<Output = io::Result<Self::File>> + Send;
@@ -102,6 +106,27 @@ pub trait Files: 'static {
     ) -> impl Future<Output = io::Result<()>> + Send;
     fn flush(file: &mut Self::File) -> impl Future<Output = io::Result<()>> + Send;
 
+    /// Opens a file for reading and writing by so many tasks.
+    fn open_at(path: &Path, tasks: u64) -> impl Future<Output = io::Result<Vec<Self::At>>> + Send;
+    /// Fills the memory of the buffer, and gives it back.
+    fn read_at(
+        file: &mut Self::At,
+        buf: Vec<u8>,
+        offset: u64,
+    ) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
+    /// Gives the content of the buffer to the operating system, and the buffer back.
+    fn write_all_at(
+        file: &mut Self::At,
+        buf: Vec<u8>,
+        offset: u64,
+    ) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
+    fn sync_data(file: &mut Self::At) -> impl Future<Output = io::Result<()>> + Send;
+    /// The bytes in these ranges, each read into memory of its own.
+    fn read_many_at(
+        file: &mut Self::At,
+        ranges: Vec<Range<u64>>,
+    ) -> impl Future<Output = io::Result<u64>> + Send;
+
     /// `io::copy` of futures-lite, or the runtime's own.
     fn copy_open(
         from: &mut Self::File,
@@ -118,6 +143,8 @@ pub trait Files: 'static {
     fn copy(from: &Path, to: &Path) -> impl Future<Output = io::Result<u64>> + Send;
     fn write_path(path: &Path, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
     fn read_path(path: &Path) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
+    /// The bytes in these files, each read as a whole.
+    fn read_many(paths: &[PathBuf]) -> impl Future<Output = io::Result<u64>> + Send;
     fn remove(path: &Path) -> impl Future<Output = io::Result<()>> + Send;
     fn size(path: &Path) -> impl Future<Output = io::Result<u64>> + Send;
     /// The number of entries of `dir` whose type is "file".

@@ -1,5 +1,7 @@
 //! What is measured: one file per kind of work, one [`Row`] per line of the tables.
 
+mod at;
+mod batches;
 mod copy;
 mod lines;
 pub mod memory;
@@ -11,6 +13,7 @@ mod sequential;
 mod small_files;
 mod small_writes;
 mod timer;
+mod whole_files;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -29,6 +32,13 @@ pub const MIB: u64 = 1024 * KIB;
 pub const ALL: &[Row] = &[
     random_reads::ONE,
     random_reads::MANY,
+    at::READ_ONE,
+    at::READ_MANY,
+    at::READ_HUNDREDS,
+    at::WRITE,
+    batches::OF_8,
+    batches::OF_32,
+    batches::OF_256,
     sequential::READ,
     sequential::WRITE,
     small_writes::ROW,
@@ -38,6 +48,7 @@ pub const ALL: &[Row] = &[
     lines::ROW,
     small_files::ONE,
     small_files::MANY,
+    whole_files::ROW,
     metadata::ONE,
     metadata::MANY,
     read_dir::ROW,
@@ -223,7 +234,7 @@ impl Scene {
 }
 
 /// Fails a run that did not do its work.
-fn check(what: &str, found: u64, expected: u64) -> io::Result<()> {
+pub fn check(what: &str, found: u64, expected: u64) -> io::Result<()> {
     if found == expected {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
 
@@ -385,6 +386,24 @@ pub(super) fn advise(file: &File, offset: u64, len: u64, advice: Advice) -> io::
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 pub(super) fn advise(_: &File, _: u64, _: u64, _: Advice) -> io::Result<()> {
     Ok(())
+}
+
+/// Sends up to `len` bytes from `offset` to `to`, and says how many they were: 0 at the end of the file.
+#[cfg(target_os = "linux")]
+pub(crate) fn sendfile(to: &OwnedFd, file: &File, offset: u64, len: usize) -> io::Result<usize> {
+    call(Call::Copy, || {
+        let mut offset = offset;
+        let len = super::clamp(Call::Copy, len);
+        Ok(rustix::fs::sendfile(to, file, Some(&mut offset), len)?)
+    })
+}
+
+/// The same by reading and writing.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn sendfile(to: &OwnedFd, file: &File, offset: u64, len: usize) -> io::Result<usize> {
+    let mut bytes = Vec::new();
+    super::read_at(file, &mut bytes, len.min(64 * 1024), offset)?;
+    call(Call::Write, || Ok(rustix::io::write(to, &bytes)?))
 }
 
 pub(super) fn plain_read(file: &File, buf: &mut Vec<u8>, len: usize) -> io::Result<usize> {
