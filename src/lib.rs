@@ -37,7 +37,13 @@
 //! | read or write a whole file | [`read`], [`read_to_string`], [`write`](write()) |
 //! | open a file | [`File::open`], [`File::create`], [`File::create_new`], [`OpenOptions`] |
 //! | take over one that is open, and give it back | `File::from`, [`File::into_std`] |
-//! | copy | [`copy`](copy()), [`copy_with_progress`], [`copy_between`] |
+//! | read or write at offsets, any number at once | [`File::read_at`], [`File::read_exact_at`], [`File::write_all_at`] and their like |
+//! | read many ranges, or many small files | [`File::read_many_at`], [`read_many`] |
+//! | have several positions on one open file | [`File::cursor`] |
+//! | go through chunks, or lines with any separator | [`File::chunks`], [`LineReader`] |
+//! | copy | [`copy`](copy()), [`copy_with_progress`], [`copy_between`], [`copy_range`] |
+//! | reserve space, give it back, find holes | [`File::allocate`], [`File::punch_hole`], [`File::seek_data`], [`File::seek_hole`] |
+//! | go past the page cache | [`OpenOptions::direct`] |
 //! | look at a path | [`metadata`], [`symlink_metadata`], [`exists`], [`try_exists`], [`canonicalize`], [`read_link`] |
 //! | change one | [`rename`], [`remove_file`], [`hard_link`], [`set_permissions`] |
 //! | work with directories | [`read_dir`], [`walk`](walk()), [`create_dir`], [`create_dir_all`], [`DirBuilder`], [`remove_dir`], [`remove_dir_all`] |
@@ -64,6 +70,26 @@
 //!   ours is, and gives std's file back.
 //! * In append mode every write goes to the end of the file, and the position to the end of that write. It is 0 at
 //!   first, as in std.
+//!
+//! # Offsets
+//!
+//! [`File::read_at`], [`File::write_at`] and their like take `&self`, an offset, and a buffer that they give back with the
+//! result. They neither use nor move the position. Any number of them may run at once, from any task; they wait in the
+//! queue of the thread pool, and what runs at once is bounded ([`set_max_concurrent_operations`]), so tens of thousands
+//! cost their buffers and a few hundred bytes each.
+//!
+//! * A buffer belongs to the operation while that runs, and not to the future: dropping the future loses the buffer, and
+//!   never frees memory that is still read or written. [`IoBuf`] and [`IoBufMut`] say what can be a buffer: `Vec<u8>`,
+//!   boxes, strings, static and shared slices, parts of these ([`IoBuf::slice`]), [`AlignedBuf`], and with the feature
+//!   `bytes` its types.
+//! * They go past the buffers of the position. What was accepted by `write` is found after `flush`; a `write_at` that is
+//!   done is found by everybody at once, also by what reads ahead.
+//! * They have no order among themselves. `flush`, `sync_all`, `set_len` and `close` wait for each `write_at` that was
+//!   begun before on the same handle or its clones, and return the error of one that was cancelled.
+//!
+//! [`File::cursor`] makes a file with a position and buffers of its own on the same descriptor; what holds for handles
+//! that were opened apart holds for cursors, but that they see what the others have written as soon as the operating
+//! system has it.
 //!
 //! # Reading
 //!
@@ -221,12 +247,19 @@
 //! panic, and runs the jobs of the pool one by one, so that a program can test how it takes a full disk or a cancelled
 //! write. Without the feature nothing of it is compiled.
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! * `bytes`: `Bytes` and `BytesMut` as buffers of operations at offsets.
+//! * `testing`: the module just described.
+//!
 //! # Platforms
 //!
 //! The crate is tested on Linux. The code for macOS and Windows has neither been built nor run yet.
 //!
-//! * Outside Linux, the kernel is not asked to copy between open files, and no file system is taken for a pseudo file
-//!   system.
+//! * Outside Linux, the kernel is not asked to copy between open files, no space is reserved or given back, there is no
+//!   direct I/O, and no file system is taken for a pseudo file system.
 //! * On Windows, pipes and consoles are read and written on the pool, one operation at a time. Files have no identity
 //!   there, so whoever waits for a dropped file waits for all of them. The handle of a closed file is null.
 

@@ -151,6 +151,7 @@ impl Backend {
 /// ```
 /// aiofiles::set_max_concurrent_operations(16);
 /// ```
+#[doc(alias = "max_requests")]
 pub fn set_max_concurrent_operations(limit: usize) {
     pool::set_limit(limit);
 }

@@ -31,4 +31,6 @@ mod kernel_errors;
 mod oracle;
 mod positional;
 mod runtimes;
+mod sendfile;
+mod space;
 mod special;
