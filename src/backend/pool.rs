@@ -381,25 +381,26 @@ fn drain(index: usize) {
     let mut holds = 0;
     let mut lingered = false;
     loop {
-        // Give back the device of the last job, and take the next job or leave.
-        let (job, crowded, watch) = {
+        // Give back the device of the last job, and find out what to do next.
+        let next = {
             let now = nanos();
             let mut dispatch = lock();
-            if let since @ 1.. = SINCE[index].swap(0, Ordering::Relaxed) {
-                // A slow one says little about the others.
-                let cost = now.saturating_sub(since).min(200_000);
-                dispatch.usual_cost = (dispatch.usual_cost * 15 + cost) / 16;
-            }
+            dispatch.end_of_job(index, now);
             dispatch.release(std::mem::take(&mut holds));
-            // Wake those whose operations are done, without a job in hand: a waker may end the process on this thread.
-            let held = HELD[index].len();
-            let hold = held > 0 && dispatch.may_hold(held);
-            if held > 0 && !hold {
-                // One that does not return counts as stuck.
-                SINCE[index].store(now, Ordering::Relaxed);
-                let watch =
-                    !dispatch.queue.is_empty() && dispatch.all_busy() && dispatch.set_watched();
-                drop(dispatch);
+            dispatch.next(index, now, lingered)
+        };
+        let (job, crowded) = match next {
+            Next::Run {
+                job,
+                crowded,
+                watch,
+            } => {
+                if watch {
+                    Watch::set();
+                }
+                (job, crowded)
+            }
+            Next::Wake { watch } => {
                 if watch {
                     Watch::set();
                 }
@@ -407,34 +408,18 @@ fn drain(index: usize) {
                 SINCE[index].store(0, Ordering::Relaxed);
                 continue;
             }
-            let job = dispatch.queue.pop_front();
-            WAITING.store(dispatch.queue.len(), Ordering::Relaxed);
-            match job {
-                // While few drainers run, nothing is stuck, and nobody needs to know where the work is done.
-                Some(job) => {
-                    lingered = false;
-                    SINCE[index].store(now, Ordering::Relaxed);
-                    let crowded = dispatch.drainers.count_ones() as usize >= CROWDED;
-                    let watch = (hold || !dispatch.queue.is_empty() && dispatch.all_busy())
-                        && dispatch.set_watched();
-                    (job, crowded, watch)
-                }
-                None if !lingered && Lingering::is_worth_it() => {
-                    drop(dispatch);
-                    lingered = true;
-                    Lingering::wait();
-                    continue;
-                }
-                None => {
-                    dispatch.drainers &= !(1 << index);
-                    std::mem::forget(leave);
-                    break;
-                }
+            Next::Linger => {
+                Lingering::wait();
+                lingered = true;
+                continue;
+            }
+            Next::Leave => {
+                std::mem::forget(leave);
+                break;
             }
         };
-        if watch {
-            Watch::set();
-        }
+        lingered = false;
+
         // Where many are stuck, a device that holds its share must wait with the rest of its work.
         let job = if crowded {
             holds = job.task.place().key();
@@ -451,6 +436,23 @@ fn drain(index: usize) {
         run(job);
     }
     DRAINER.set(None);
+}
+
+/// What a drainer does next.
+enum Next {
+    /// Run a job. While few drainers run, nothing is stuck, and nobody needs to know where the work is done; when it is
+    /// crowded, somebody does. `watch` says that the watch is to be set.
+    Run {
+        job: Job,
+        crowded: bool,
+        watch: bool,
+    },
+    /// Wake those whose operations are done.
+    Wake { watch: bool },
+    /// Look at the empty queue a little longer.
+    Linger,
+    /// Leave: it is out of the list.
+    Leave,
 }
 
 /// Takes a drainer out of the list, and puts another in its place if there is work.
@@ -488,6 +490,52 @@ impl Dispatch {
         self.starting += 1;
         self.jobs += 1;
         Some(index)
+    }
+
+    /// The job of a drainer has ended, if it had one: learns from what it cost.
+    fn end_of_job(&mut self, index: usize, now: u64) {
+        if let since @ 1.. = SINCE[index].swap(0, Ordering::Relaxed) {
+            // A slow one says little about the others.
+            let cost = now.saturating_sub(since).min(200_000);
+            self.usual_cost = (self.usual_cost * 15 + cost) / 16;
+        }
+    }
+
+    /// What a drainer is to do.
+    fn next(&mut self, index: usize, now: u64, lingered: bool) -> Next {
+        // It wakes tasks without a job in hand, because a waker may end the process on this thread. One that does not
+        // return counts as stuck.
+        let held = HELD[index].len();
+        let hold = held > 0 && self.may_hold(held);
+        if held > 0 && !hold {
+            SINCE[index].store(now, Ordering::Relaxed);
+            return Next::Wake {
+                watch: self.wants_watch(),
+            };
+        }
+        if let Some(job) = self.queue.pop_front() {
+            WAITING.store(self.queue.len(), Ordering::Relaxed);
+            SINCE[index].store(now, Ordering::Relaxed);
+            return Next::Run {
+                job,
+                crowded: self.drainers.count_ones() as usize >= CROWDED,
+                watch: if hold {
+                    self.set_watched()
+                } else {
+                    self.wants_watch()
+                },
+            };
+        }
+        if !lingered && Lingering::is_worth_it() {
+            return Next::Linger;
+        }
+        self.drainers &= !(1 << index);
+        Next::Leave
+    }
+
+    /// Whether the watch is to be set, because work is queued and nobody is free for it.
+    fn wants_watch(&mut self) -> bool {
+        !self.queue.is_empty() && self.all_busy() && self.set_watched()
     }
 
     /// Lets `job` begin on `device` (zero: unknown), or sets it aside.

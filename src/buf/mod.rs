@@ -147,155 +147,98 @@ pub(crate) fn set_content<B: IoBufMut>(buf: &mut B, len: usize) {
     unsafe { buf.set_init(len) };
 }
 
+/// The functions of [`IoBuf`] for what has the names of std; the argument says how much memory there is.
+macro_rules! memory {
+    ($total:ident) => {
+        fn stable_ptr(&self) -> *const u8 {
+            self.as_ptr()
+        }
+
+        fn bytes_init(&self) -> usize {
+            self.len()
+        }
+
+        fn bytes_total(&self) -> usize {
+            self.$total()
+        }
+    };
+}
+
+/// Those of [`IoBufMut`], for what has a length of its own, and for what has not.
+macro_rules! memory_mut {
+    (growing) => {
+        fn stable_mut_ptr(&mut self) -> *mut u8 {
+            self.as_mut_ptr()
+        }
+
+        unsafe fn set_init(&mut self, len: usize) {
+            // SAFETY: the caller promises what `set_len` asks for.
+            unsafe { self.set_len(len) };
+        }
+    };
+    (fixed) => {
+        fn stable_mut_ptr(&mut self) -> *mut u8 {
+            self.as_mut_ptr()
+        }
+
+        unsafe fn set_init(&mut self, _: usize) {}
+    };
+}
+
 // SAFETY: the memory belongs to the vector and does not move with it; the first `len` bytes are initialised.
 unsafe impl IoBuf for Vec<u8> {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.capacity()
-    }
+    memory!(capacity);
 }
 
 // SAFETY: as above; the vector is the only owner of its memory.
 unsafe impl IoBufMut for Vec<u8> {
-    fn stable_mut_ptr(&mut self) -> *mut u8 {
-        self.as_mut_ptr()
-    }
-
-    unsafe fn set_init(&mut self, len: usize) {
-        // SAFETY: the caller promises what `set_len` asks for.
-        unsafe { self.set_len(len) };
-    }
+    memory_mut!(growing);
 }
 
 // SAFETY: the memory belongs to the box and does not move with it; all of it is initialised.
 unsafe impl IoBuf for Box<[u8]> {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.len()
-    }
+    memory!(len);
 }
 
 // SAFETY: as above; the box is the only owner of its memory.
 unsafe impl IoBufMut for Box<[u8]> {
-    fn stable_mut_ptr(&mut self) -> *mut u8 {
-        self.as_mut_ptr()
-    }
-
-    unsafe fn set_init(&mut self, _: usize) {}
+    memory_mut!(fixed);
 }
 
 // SAFETY: the memory belongs to the box and does not move with it; all of it is initialised.
 unsafe impl<const N: usize> IoBuf for Box<[u8; N]> {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        N
-    }
-
-    fn bytes_total(&self) -> usize {
-        N
-    }
+    memory!(len);
 }
 
 // SAFETY: as above; the box is the only owner of its memory.
 unsafe impl<const N: usize> IoBufMut for Box<[u8; N]> {
-    fn stable_mut_ptr(&mut self) -> *mut u8 {
-        self.as_mut_ptr()
-    }
-
-    unsafe fn set_init(&mut self, _: usize) {}
+    memory_mut!(fixed);
 }
 
 // SAFETY: the memory belongs to the string and does not move with it; the first `len` bytes are initialised.
 unsafe impl IoBuf for String {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.capacity()
-    }
+    memory!(capacity);
 }
 
 // SAFETY: the memory is borrowed for ever, initialised, and never written to.
 unsafe impl IoBuf for &'static [u8] {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.len()
-    }
+    memory!(len);
 }
 
 // SAFETY: the memory is borrowed for ever, initialised, and never written to.
 unsafe impl<const N: usize> IoBuf for &'static [u8; N] {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        N
-    }
-
-    fn bytes_total(&self) -> usize {
-        N
-    }
+    memory!(len);
 }
 
 // SAFETY: the memory is borrowed for ever, initialised, and never written to.
 unsafe impl IoBuf for &'static str {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.len()
-    }
+    memory!(len);
 }
 
 // SAFETY: the memory is shared by all owners and not written to while there is more than one of them, which is as long as
 // this one is not asked for `get_mut`. It is initialised, and does not move.
 unsafe impl IoBuf for Arc<[u8]> {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.len()
-    }
+    memory!(len);
 }
 
 #[cfg(feature = "bytes")]
@@ -306,43 +249,16 @@ mod bytes {
 
     // SAFETY: the memory is shared, initialised, and never written to; it does not move with the handle.
     unsafe impl IoBuf for Bytes {
-        fn stable_ptr(&self) -> *const u8 {
-            self.as_ptr()
-        }
-
-        fn bytes_init(&self) -> usize {
-            self.len()
-        }
-
-        fn bytes_total(&self) -> usize {
-            self.len()
-        }
+        memory!(len);
     }
 
     // SAFETY: the memory is the handle's alone and does not move with it; the first `len` bytes are initialised.
     unsafe impl IoBuf for BytesMut {
-        fn stable_ptr(&self) -> *const u8 {
-            self.as_ptr()
-        }
-
-        fn bytes_init(&self) -> usize {
-            self.len()
-        }
-
-        fn bytes_total(&self) -> usize {
-            self.capacity()
-        }
+        memory!(capacity);
     }
 
     // SAFETY: as above.
     unsafe impl IoBufMut for BytesMut {
-        fn stable_mut_ptr(&mut self) -> *mut u8 {
-            self.as_mut_ptr()
-        }
-
-        unsafe fn set_init(&mut self, len: usize) {
-            // SAFETY: the caller promises what `set_len` asks for.
-            unsafe { self.set_len(len) };
-        }
+        memory_mut!(growing);
     }
 }

@@ -24,7 +24,9 @@ mod support;
 
 mod adapters;
 mod bad_input;
+mod batch;
 mod contract;
+mod cursors;
 mod direct;
 mod dirs;
 mod kernel_errors;

@@ -54,13 +54,13 @@ impl Files for Aiofiles {
     }
 
     async fn open_at(path: &Path, tasks: u64) -> io::Result<Vec<Arc<File>>> {
-        let file = File::options().read(true).write(true).open(path).await?;
-        Ok(vec![Arc::new(file); tasks as usize])
+        let file = Arc::new(File::options().read(true).write(true).open(path).await?);
+        Ok(vec![file; tasks as usize])
     }
 
     async fn read_at(file: &mut Arc<File>, buf: Vec<u8>, offset: u64) -> io::Result<Vec<u8>> {
         let (result, buf) = file.read_at(buf, offset).await;
-        // What is read here is there, so one call finds it all.
+        // The rows read whole pages of a file that has them, so one call is enough.
         check("bytes read", result? as u64, buf.capacity() as u64)?;
         Ok(buf)
     }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Better, KIB, MIB, Prepared, Rate, Row, Scene, Workload, check};
 use crate::contender::{Files, Runtime, at_once, threads};
@@ -42,7 +42,8 @@ pub const WRITE: Row = Row {
     target: 0.55,
     prepare: |scene| {
         let at = At::new(scene, 32)?;
-        // As many writes as the file has pages: a faster contender does not write a page more often before the disk has it.
+        // As many writes as the file has pages. With more, whoever is faster would have more writes of a page that reach the
+        // disk as one.
         let most = at.pages / at.tasks;
         Rate::per_unit(at.tasks, Writes(at)).at_most(most).boxed()
     },
@@ -147,7 +148,8 @@ impl Workload for Writes {
     }
 }
 
-pub fn open(path: &PathBuf) -> io::Result<File> {
+/// As [`Files::open_at`] opens it.
+pub fn open(path: &Path) -> io::Result<File> {
     File::options().read(true).write(true).open(path)
 }
 
