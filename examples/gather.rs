@@ -4,8 +4,8 @@
 //! cargo run --example gather -- /tmp/everything README.md CHANGELOG.md
 //! ```
 //!
-//! The content is that of `cat`, but it comes in pieces and in no order: each is read at its offset in an input and written
-//! at its offset in the output, and many of them are on their way at the same time.
+//! The content is that of `cat`, but it comes in pieces and in no order: each is read at its offset in an input and
+//! written at its offset in the output, and many of them are on their way at the same time.
 
 use std::env;
 use std::ffi::OsStr;

@@ -3,7 +3,7 @@
 //! Run with:
 //!
 //! ```text
-//! cargo bench --bench files                        # every row, about five minutes
+//! cargo bench --bench files                        # every row, some five minutes
 //! cargo bench --bench files -- --quick             # three short runs per contender
 //! cargo bench --bench files -- --row metadata --contender tokio
 //! cargo bench --bench files -- --markdown          # the form kept in benches/RESULTS.md

@@ -85,8 +85,8 @@ pub struct Hops {
 /// The calls that rows are written with, each in the way its crate means it to be used.
 pub trait Files: 'static {
     type File: Send + 'static;
-    /// What a task reads and writes at offsets: one open file for all tasks, or a handle of its own where the crate has no
-    /// calls for that, and seeks.
+    /// What a task reads and writes at offsets: one open file for all tasks, or a handle of its own where the crate has
+    /// no calls for that, and seeks.
     type At: Send + 'static;
 
     fn open(path: &Path) -> impl Future<Output = io::Result<Self::File>> + Send;

@@ -42,8 +42,8 @@ pub const WRITE: Row = Row {
     target: 0.55,
     prepare: |scene| {
         let at = At::new(scene, 32)?;
-        // As many writes as the file has pages. With more, whoever is faster would have more writes of a page that reach the
-        // disk as one.
+        // As many writes as the file has pages. With more, whoever is faster would have more writes of one page that
+        // reach the disk as one.
         let most = at.pages / at.tasks;
         Rate::per_unit(at.tasks, Writes(at)).at_most(most).boxed()
     },
