@@ -4,7 +4,8 @@
 //! job of its own: a *drainer* takes one operation after another from the queue and leaves when the queue is empty. So
 //! one wake-up serves many operations, and the pool stays as small as the work is.
 //!
-//! * A drainer is started when there is none, and another when work piles up, up to the number of processors.
+//! * A drainer is started when there is none, and another when work piles up, up to the number of processors; up to
+//!   [`PER_DEVICE`] as long as the processors have nothing to do, because the operations wait for a device.
 //! * When every drainer has sat in one system call for longer than [`STUCK`] and work is queued, one more starts, up to
 //!   [`DRAINERS`]. A timer of the reactor watches for that, and only while work is queued.
 //! * Operations of one device never hold more than [`PER_DEVICE`] drainers; the rest of them is set aside.
@@ -31,6 +32,7 @@ use super::fault;
 use super::op::{Manner, Op};
 use super::place::Place;
 use super::slot::{InFlight, Slot};
+use super::sys;
 
 /// How many drainers there may be at most, unless the program sets another bound.
 const DRAINERS: usize = 64;
@@ -43,6 +45,9 @@ const CROWDED: usize = 5;
 
 /// How long a drainer may sit in one system call before another takes over the queue.
 const STUCK: Duration = Duration::from_millis(2);
+
+/// How often to look whether the processors have enough to do.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// How much work must wait for each drainer before a further one is worth its wake-up: with less, the queue is empty
 /// before the new one has come, and until then it only competes with the tasks that submit.
@@ -114,6 +119,10 @@ struct Dispatch {
     limit: usize,
     /// What an operation cost lately, in nanoseconds.
     usual_cost: u64,
+    /// How many drainers are good for something, beyond the number of processors.
+    extra: usize,
+    /// When it was last looked at that, and how much processor time the process had taken, in nanoseconds.
+    looked: (u64, u64),
     /// The timer that looks for stuck drainers is set.
     watched: bool,
     /// Operations and jobs ever started.
@@ -129,6 +138,8 @@ static DISPATCH: Mutex<Dispatch> = Mutex::new(Dispatch {
     starting: 0,
     limit: DRAINERS,
     usual_cost: 10_000,
+    extra: 0,
+    looked: (0, 0),
     watched: false,
     operations: 0,
     jobs: 0,
@@ -312,7 +323,7 @@ fn enqueue(job: Job) {
 
     let drainers = dispatch.drainers.count_ones() as usize;
     let waits = dispatch.queue.len() as u64 * dispatch.usual_cost;
-    let worth_it = drainers < PROCESSORS.load(Ordering::Relaxed)
+    let worth_it = drainers < PROCESSORS.load(Ordering::Relaxed) + dispatch.extra
         && dispatch.starting == 0
         && waits > drainers as u64 * WORTH_A_THREAD.as_nanos() as u64;
     let start = if drainers == 0 || worth_it {
@@ -513,6 +524,9 @@ impl Dispatch {
                 watch: self.wants_watch(),
             };
         }
+        if !self.queue.is_empty() {
+            self.look_at_processors(now);
+        }
         if let Some(job) = self.queue.pop_front() {
             WAITING.store(self.queue.len(), Ordering::Relaxed);
             SINCE[index].store(now, Ordering::Relaxed);
@@ -531,6 +545,33 @@ impl Dispatch {
         }
         self.drainers &= !(1 << index);
         Next::Leave
+    }
+
+    /// Finds out whether the drainers keep the processors busy. If they do not although work is queued, they wait for
+    /// something, and more of them would get more of it.
+    fn look_at_processors(&mut self, now: u64) {
+        let (looked, taken) = self.looked;
+        let time = now.saturating_sub(looked);
+        if time < LOOK.as_nanos() as u64 {
+            return;
+        }
+        let Some(taken_now) = sys::processor_time() else {
+            return;
+        };
+        self.looked = (now, taken_now);
+        // After a pause there is nothing to be learned.
+        if time > 20 * LOOK.as_nanos() as u64 {
+            return;
+        }
+        let processors = PROCESSORS.load(Ordering::Relaxed);
+        let busy = taken_now.saturating_sub(taken) * 100 / (time * processors as u64);
+        if busy < 75 {
+            self.extra = (self.extra * 2)
+                .max(1)
+                .min(PER_DEVICE.saturating_sub(processors));
+        } else if busy > 90 {
+            self.extra /= 2;
+        }
     }
 
     /// Whether the watch is to be set, because work is queued and nobody is free for it.

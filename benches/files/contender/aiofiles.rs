@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aiofiles::File;
+use aiofiles::{AlignedBuf, File};
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, StreamExt};
 
 use super::{Files, Hops};
@@ -24,6 +24,7 @@ pub fn hops() -> Hops {
 impl Files for Aiofiles {
     type File = File;
     type At = Arc<File>;
+    type Direct = Arc<File>;
 
     async fn open(path: &Path) -> io::Result<File> {
         File::open(path).await
@@ -51,6 +52,18 @@ impl Files for Aiofiles {
 
     async fn flush(file: &mut File) -> io::Result<()> {
         file.flush().await
+    }
+
+    async fn open_direct(path: &Path) -> io::Result<Arc<File>> {
+        Ok(Arc::new(
+            File::options().read(true).direct(true).open(path).await?,
+        ))
+    }
+
+    async fn read_direct(file: &Arc<File>, buf: AlignedBuf, offset: u64) -> io::Result<AlignedBuf> {
+        let (result, buf) = file.read_at(buf, offset).await;
+        result?;
+        Ok(buf)
     }
 
     async fn open_at(path: &Path, tasks: u64) -> io::Result<Vec<Arc<File>>> {

@@ -3,18 +3,21 @@
 use std::io::{self, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use aiofiles::AlignedBuf;
 use async_fs::{File, OpenOptions};
 use futures_lite::io::BufReader;
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, StreamExt};
 
-use super::Files;
+use super::{Files, open_direct, read_direct_now};
 
 pub struct AsyncFs;
 
 impl Files for AsyncFs {
     type File = File;
     type At = File;
+    type Direct = Arc<std::fs::File>;
 
     async fn open(path: &Path) -> io::Result<File> {
         File::open(path).await
@@ -42,6 +45,20 @@ impl Files for AsyncFs {
 
     async fn flush(file: &mut File) -> io::Result<()> {
         file.flush().await
+    }
+
+    async fn open_direct(path: &Path) -> io::Result<Arc<std::fs::File>> {
+        Ok(Arc::new(open_direct(path)?))
+    }
+
+    async fn read_direct(
+        file: &Arc<std::fs::File>,
+        buf: AlignedBuf,
+        offset: u64,
+    ) -> io::Result<AlignedBuf> {
+        let file = file.clone();
+        #[expect(clippy::disallowed_methods, reason = "it is what users of smol call")]
+        smol::unblock(move || read_direct_now(&file, buf, offset)).await
     }
 
     async fn open_at(path: &Path, tasks: u64) -> io::Result<Vec<File>> {

@@ -5,11 +5,14 @@ mod async_fs;
 mod runtime;
 mod tokio;
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub use runtime::{Runtime, at_once, threads};
+
+use ::aiofiles::AlignedBuf;
 
 use crate::rows::Workload;
 
@@ -75,6 +78,26 @@ impl Contender {
     }
 }
 
+/// Opens a file for reading past the page cache, as std does.
+#[cfg(target_os = "linux")]
+pub fn open_direct(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flag = rustix::fs::OFlags::DIRECT.bits() as i32;
+    File::options().read(true).custom_flags(flag).open(path)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn open_direct(_: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Reads into the buffer, here and now.
+fn read_direct_now(file: &File, mut buf: AlignedBuf, offset: u64) -> io::Result<AlignedBuf> {
+    let n = crate::rows::read_at(file, &mut buf, offset)?;
+    buf.resize(n);
+    Ok(buf)
+}
+
 /// Counters of the thread-pool dispatch.
 #[derive(Clone, Copy, Default)]
 pub struct Hops {
@@ -87,6 +110,17 @@ pub trait Files: 'static {
     type File: Send + 'static;
     /// What a task reads and writes at offsets: one open file for all tasks, or a handle of its own where the crate has
     /// no calls for that, and seeks.
+    /// A file open for direct I/O.
+    type Direct: Clone + Send + Sync + 'static;
+
+    fn open_direct(path: &Path) -> impl Future<Output = io::Result<Self::Direct>> + Send;
+    /// Fills the buffer. The peers have no such call: they do what their users do, and block a thread of the pool.
+    fn read_direct(
+        file: &Self::Direct,
+        buf: AlignedBuf,
+        offset: u64,
+    ) -> impl Future<Output = io::Result<AlignedBuf>> + Send;
+
     type At: Send + 'static;
 
     fn open(path: &Path) -> impl Future<Output = io::Result<Self::File>> + Send;

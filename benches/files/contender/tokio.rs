@@ -3,17 +3,20 @@
 use std::io::{self, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use aiofiles::AlignedBuf;
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader};
 
-use super::Files;
+use super::{Files, open_direct, read_direct_now};
 
 pub struct TokioFs;
 
 impl Files for TokioFs {
     type File = File;
     type At = File;
+    type Direct = Arc<std::fs::File>;
 
     async fn open(path: &Path) -> io::Result<File> {
         File::open(path).await
@@ -42,6 +45,22 @@ impl Files for TokioFs {
 
     async fn flush(file: &mut File) -> io::Result<()> {
         file.flush().await
+    }
+
+    async fn open_direct(path: &Path) -> io::Result<Arc<std::fs::File>> {
+        Ok(Arc::new(open_direct(path)?))
+    }
+
+    async fn read_direct(
+        file: &Arc<std::fs::File>,
+        buf: AlignedBuf,
+        offset: u64,
+    ) -> io::Result<AlignedBuf> {
+        let file = file.clone();
+        let read = move || read_direct_now(&file, buf, offset);
+        tokio::task::spawn_blocking(read)
+            .await
+            .expect("it does not panic")
     }
 
     async fn open_at(path: &Path, tasks: u64) -> io::Result<Vec<File>> {

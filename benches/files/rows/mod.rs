@@ -3,6 +3,7 @@
 mod at;
 mod batches;
 mod copy;
+mod direct;
 mod lines;
 pub mod memory;
 mod metadata;
@@ -14,6 +15,8 @@ mod small_files;
 mod small_writes;
 mod timer;
 mod whole_files;
+
+pub use at::read_at;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -36,6 +39,8 @@ pub const ALL: &[Row] = &[
     at::READ_MANY,
     at::READ_HUNDREDS,
     at::WRITE,
+    direct::ONE,
+    direct::MANY,
     batches::OF_8,
     batches::OF_32,
     batches::OF_256,

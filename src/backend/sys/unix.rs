@@ -34,6 +34,12 @@ pub(crate) struct Facts {
     pub(crate) direct: Option<DirectAlignment>,
 }
 
+/// The processor time that this process has taken so far, in nanoseconds.
+pub(crate) fn processor_time() -> Option<u64> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
 /// How a file wants to be read and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {

@@ -32,6 +32,11 @@ pub(crate) struct Facts {
     pub(crate) direct: Option<DirectAlignment>,
 }
 
+/// std does not tell.
+pub(crate) fn processor_time() -> Option<u64> {
+    None
+}
+
 /// How a file wants to be read and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(

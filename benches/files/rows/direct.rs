@@ -1,0 +1,84 @@
+//! Direct I/O: 4 KiB from random places of a file, past the page cache.
+
+use std::io;
+use std::path::PathBuf;
+
+use aiofiles::AlignedBuf;
+
+use super::at::{PAGE, read_at};
+use super::{Better, MIB, Prepared, Rate, Row, Scene, Workload, check};
+use crate::contender::{Files, Runtime, at_once, open_direct, threads};
+
+pub const ONE: Row = Row {
+    name: "O_DIRECT 4 KiB reads, one at a time",
+    unit: "reads/s",
+    op: "a read",
+    better: Better::Higher,
+    target: 0.60,
+    prepare: |scene| prepare(scene, 1),
+};
+
+pub const MANY: Row = Row {
+    name: "O_DIRECT 4 KiB reads, 32 at a time",
+    unit: "reads/s",
+    op: "a read",
+    better: Better::Higher,
+    target: 0.85,
+    prepare: |scene| prepare(scene, 32),
+};
+
+/// One unit is one read in each task.
+struct Direct {
+    file: PathBuf,
+    pages: u64,
+    tasks: u64,
+}
+
+fn prepare(scene: &Scene, tasks: u64) -> Prepared {
+    let pages = scene.scaled(64 * MIB) / PAGE;
+    let file = scene.data_file("data", pages * PAGE)?;
+    if open_direct(&file).is_err() {
+        return Ok(None);
+    }
+    Rate::per_unit(tasks, Direct { file, pages, tasks }).boxed()
+}
+
+fn buffer() -> io::Result<AlignedBuf> {
+    AlignedBuf::zeroed(PAGE as usize, PAGE as usize)
+}
+
+impl Workload for Direct {
+    type Outcome = ();
+
+    fn blocking(&self, reads: u64) -> io::Result<()> {
+        let file = open_direct(&self.file)?;
+        threads(self.tasks, |number| {
+            let mut rng = fastrand::Rng::with_seed(number);
+            let mut buf = buffer()?;
+            for _ in 0..reads {
+                let n = read_at(&file, &mut buf, rng.u64(..self.pages) * PAGE)?;
+                check("bytes read", n as u64, PAGE)?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn with<F: Files, R: Runtime>(&self, reads: u64) -> io::Result<()> {
+        let file = F::open_direct(&self.file).await?;
+        let pages = self.pages;
+        let task = |number| {
+            let file = file.clone();
+            async move {
+                let mut rng = fastrand::Rng::with_seed(number);
+                let mut buf = buffer()?;
+                for _ in 0..reads {
+                    buf = F::read_direct(&file, buf, rng.u64(..pages) * PAGE).await?;
+                    check("bytes read", buf.len() as u64, PAGE)?;
+                }
+                Ok(())
+            }
+        };
+        at_once::<R, _, _>(self.tasks, task).await?;
+        Ok(())
+    }
+}
