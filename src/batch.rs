@@ -149,38 +149,40 @@ fn neighbours(ranges: &[Range<u64>], gap: u64) -> Vec<Vec<usize>> {
     let mut order = (0..ranges.len()).collect::<Vec<_>>();
     order.sort_by_key(|index| ranges[*index].start);
     let mut groups = Vec::<Vec<usize>>::new();
-    let (mut begin, mut end) = (0, 0);
+    // What the last group covers. A range that makes no sense is a group of its own, and has no neighbours.
+    let mut covered = None::<Range<u64>>;
     for index in order {
         let range = &ranges[index];
-        let last = groups.last_mut().filter(|_| {
-            range.start <= range.end
-                && range.start <= u64::saturating_add(end, gap)
-                && range.end.max(end) - begin <= TOGETHER
-        });
-        match last {
-            Some(group) => {
-                group.push(index);
-                end = end.max(range.end);
-            }
-            None => {
-                groups.push(vec![index]);
-                // One that makes no sense has no neighbours.
-                (begin, end) = (range.start, range.end.max(range.start));
-            }
+        if !makes_sense(range) {
+            groups.push(vec![index]);
+            covered = None;
+            continue;
         }
+        let together = covered.take().and_then(|all| {
+            let end = all.end.max(range.end);
+            (range.start <= all.end.saturating_add(gap) && end - all.start <= TOGETHER)
+                .then_some(all.start..end)
+        });
+        match (&together, groups.last_mut()) {
+            (Some(_), Some(group)) => group.push(index),
+            _ => groups.push(vec![index]),
+        }
+        covered = Some(together.unwrap_or_else(|| range.clone()));
     }
     groups
+}
+
+fn makes_sense(range: &Range<u64>) -> bool {
+    range.start <= range.end && range.end <= sys::LARGEST_OFFSET
 }
 
 /// From the beginning of the first range to the end of the last, if all of them make sense.
 fn span(group: &[(usize, Range<u64>)]) -> Option<Range<u64>> {
     let begin = group.iter().map(|(_, range)| range.start).min()?;
     let end = group.iter().map(|(_, range)| range.end).max()?;
-    let sensible =
-        |range: &Range<u64>| range.start <= range.end && range.end <= sys::LARGEST_OFFSET;
     group
         .iter()
-        .all(|(_, range)| sensible(range))
+        .all(|(_, range)| makes_sense(range))
         .then_some(begin..end)
 }
 
@@ -219,15 +221,20 @@ fn read_group(description: &Description, group: Vec<(usize, Range<u64>)>) -> Vec
 fn read_range(description: &Description, range: Range<u64>) -> io::Result<Vec<u8>> {
     /// A long range gets its memory in steps, in case the file is not that long.
     const STEP: u64 = 4 * 1024 * 1024;
+    /// More than this is not kept for nothing.
+    const SPARE: usize = 4096;
     let mut bytes = Vec::new();
     let mut next = range.start;
     while next < range.end {
         let len = (range.end - next).min(STEP) as usize;
-        bytes.try_reserve(len)?;
+        bytes.try_reserve_exact(len)?;
         match description.read_at(&mut bytes, len, next)? {
             0 => break,
             n => next += n as u64,
         }
+    }
+    if bytes.capacity() - bytes.len() > SPARE {
+        bytes.shrink_to_fit();
     }
     Ok(bytes)
 }
@@ -267,6 +274,8 @@ pub fn read_many<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> ReadMany
     ReadMany {
         waiting: paths.map(|path| Arc::from(path.as_ref())).collect(),
         running: Vec::new(),
+        waiting_alone: VecDeque::new(),
+        running_alone: Vec::new(),
         done: VecDeque::new(),
         waited: false,
     }
@@ -276,6 +285,9 @@ pub fn read_many<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> ReadMany
 pub struct ReadMany {
     waiting: VecDeque<Arc<Path>>,
     running: Vec<Job>,
+    /// Files that may take long: they wait to be read by themselves, or are.
+    waiting_alone: VecDeque<Arc<Path>>,
+    running_alone: Vec<Job>,
     done: VecDeque<(PathBuf, io::Result<Vec<u8>>)>,
     /// The last poll was pending, so the next one must not yield.
     waited: bool,
@@ -297,9 +309,19 @@ impl ReadMany {
     const JOBS: usize = 4;
     const FILES: usize = 16;
     const BYTES: usize = 2 * 1024 * 1024;
+    /// How many files are read by themselves at the same time: each of them may have a descriptor for ever.
+    const ALONE: usize = 64;
 
     /// Sends jobs for what waits.
     fn start(&mut self) {
+        while self.running_alone.len() < ReadMany::ALONE
+            && let Some(path) = self.waiting_alone.pop_front()
+        {
+            self.running_alone.push(Box::pin(async move {
+                let read = fs::read_all(&path).await;
+                vec![(path, Outcome::Read(read))]
+            }));
+        }
         while self.running.len() < ReadMany::JOBS
             && self.done.len() < ReadMany::JOBS * ReadMany::FILES
             && !self.waiting.is_empty()
@@ -314,18 +336,46 @@ impl ReadMany {
 
     /// Takes note of what a job has done.
     fn take(&mut self, read: Vec<(Arc<Path>, Outcome)>) {
-        for (path, outcome) in read.into_iter().rev() {
+        let mut later = Vec::new();
+        for (path, outcome) in read {
             match outcome {
                 Outcome::Read(result) => {
                     self.done
                         .push_back((path.to_path_buf(), result.on("read", &path)));
                 }
-                Outcome::Later => self.waiting.push_front(path),
-                Outcome::Alone => self.running.push(Box::pin(async move {
-                    let read = fs::read_all(&path).await;
-                    vec![(path, Outcome::Read(read))]
-                })),
+                Outcome::Later => later.push(path),
+                Outcome::Alone => self.waiting_alone.push_back(path),
             }
+        }
+        for path in later.into_iter().rev() {
+            self.waiting.push_front(path);
+        }
+    }
+
+    /// The next file that was read; `None` at the end.
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<Option<(PathBuf, io::Result<Vec<u8>>)>> {
+        loop {
+            self.start();
+            if let Some(done) = self.done.pop_front() {
+                return Poll::Ready(Some(done));
+            }
+            if self.running.is_empty() && self.running_alone.is_empty() {
+                return Poll::Ready(None);
+            }
+            let mut ended = Vec::new();
+            for jobs in [&mut self.running, &mut self.running_alone] {
+                jobs.retain_mut(|job| match job.as_mut().poll(cx) {
+                    Poll::Ready(read) => {
+                        ended.push(read);
+                        false
+                    }
+                    Poll::Pending => true,
+                });
+            }
+            if ended.is_empty() {
+                return Poll::Pending;
+            }
+            ended.into_iter().for_each(|read| self.take(read));
         }
     }
 }
@@ -334,38 +384,18 @@ impl Stream for ReadMany {
     type Item = (PathBuf, io::Result<Vec<u8>>);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        ready!(fairness::poll_turn(&mut this.waited, cx));
-        loop {
-            this.start();
-            if let Some(done) = this.done.pop_front() {
-                return Poll::Ready(Some(done));
-            }
-            if this.running.is_empty() {
-                return Poll::Ready(None);
-            }
-            let mut ended = Vec::new();
-            this.running.retain_mut(|job| match job.as_mut().poll(cx) {
-                Poll::Ready(read) => {
-                    ended.push(read);
-                    false
-                }
-                Poll::Pending => true,
-            });
-            if ended.is_empty() {
-                this.waited = true;
-                return Poll::Pending;
-            }
-            ended.into_iter().for_each(|read| this.take(read));
-        }
+        ready!(fairness::poll_turn(&mut self.waited, cx));
+        let done = self.poll_done(cx);
+        self.waited = done.is_pending();
+        done
     }
 }
 
 impl fmt::Debug for ReadMany {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadMany")
-            .field("waiting", &self.waiting.len())
-            .field("running", &self.running.len())
+            .field("waiting", &(self.waiting.len() + self.waiting_alone.len()))
+            .field("running", &(self.running.len() + self.running_alone.len()))
             .field("done", &self.done.len())
             .finish_non_exhaustive()
     }

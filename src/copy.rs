@@ -230,11 +230,7 @@ pub async fn copy_between(from: &mut File, to: &mut File) -> io::Result<u64> {
     };
 
     // Within one file, what is copied moves the end: the end that it had is the one that is meant.
-    let one_file = match (source.facts(), target.facts()) {
-        (Some(source), Some(target)) => source.identity == target.identity,
-        _ => false,
-    };
-    let end = if one_file {
+    let end = if source.is_same_file(&target) {
         let source = source.clone();
         backend::query(source.place(), move || sys::end(source.file())).await?
     } else {
@@ -248,8 +244,8 @@ pub async fn copy_between(from: &mut File, to: &mut File) -> io::Result<u64> {
         let source = source.clone();
         let (n, result) = to
             .stream()?
-            .in_order(move |target| Ok(source.copy_range(read_at, target, write_at, len)))
-            .await?;
+            .copy_in_order(source, read_at, write_at, len)
+            .await;
         read_at += n;
         write_at += n;
         copied += n;

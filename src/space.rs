@@ -2,8 +2,8 @@
 
 use std::io;
 
+use crate::backend;
 use crate::backend::sys::{self, Advice, Extent};
-use crate::backend::{self, Description};
 use crate::file::File;
 
 impl File {
@@ -133,11 +133,12 @@ impl File {
 
     /// In the order, because the kernel's position is moved and put back, and a write in append mode moves it too.
     async fn seek_extent(&self, offset: u64, extent: Extent) -> io::Result<Option<u64>> {
+        let stream = self.stream()?;
         if offset > sys::LARGEST_OFFSET {
             return Ok(None);
         }
-        self.stream()?
-            .in_order(move |description| sys::seek_extent(description.file(), offset, extent))
+        stream
+            .ask_in_order(move |description| sys::seek_extent(description.file(), offset, extent))
             .await
     }
 
@@ -178,7 +179,7 @@ impl File {
 /// only if `from` ends before.
 ///
 /// Positions play no part and stay. Everything that both files had accepted comes first; the copy takes a place in the
-/// order of `to`. Both may be the same file, if the ranges do not overlap.
+/// order of `to`. Both may be the same file, if the ranges do not overlap; its end is the one that it had at first.
 ///
 /// This is `copy_file_range(2)`, which shares blocks where the file system can; otherwise reading and writing, in jobs of
 /// their own.
@@ -190,7 +191,7 @@ impl File {
 /// # Errors
 ///
 /// * `from` was not opened for reading, `to` not for writing, or is in append mode.
-/// * An end of the ranges lies beyond the largest offset, or they overlap in one file
+/// * An offset is larger than any can be, or the ranges overlap in one file
 ///   ([`InvalidInput`](io::ErrorKind::InvalidInput)).
 /// * Accepted bytes could not be written.
 /// * Some other I/O error occurred. Bytes before it were copied.
@@ -220,7 +221,27 @@ pub async fn copy_range(
     const STRETCH: u64 = 64 * 1024 * 1024;
     let source = from.positional(from_offset)?;
     let target = to.positional(to_offset)?;
-    let overlaps = same_file(&source, &target)
+    from.flushed().await?;
+    to.flushed().await?;
+
+    // Within one file, what is copied moves the end: the end that it had is the one that is meant.
+    let known = source.facts().is_some() && target.facts().is_some();
+    let end = if known && !source.is_same_file(&target) {
+        None
+    } else {
+        let (one, other) = (source.clone(), target.clone());
+        let end_of_one_file = backend::query(source.place(), move || {
+            one.probe()?;
+            other.probe()?;
+            let end = one.is_same_file(&other).then(|| sys::end(one.file()));
+            end.transpose()
+        });
+        end_of_one_file.await?
+    };
+    if target.facts().is_some_and(|facts| facts.append) {
+        return Err(sys::bad_descriptor());
+    }
+    let overlaps = end.is_some()
         && from_offset < to_offset.saturating_add(len)
         && to_offset < from_offset.saturating_add(len);
     if overlaps {
@@ -231,23 +252,21 @@ pub async fn copy_range(
     }
     // No end of a range can lie farther than that.
     let len = len
-        .min(sys::LARGEST_OFFSET - from_offset)
+        .min(
+            end.unwrap_or(sys::LARGEST_OFFSET)
+                .saturating_sub(from_offset),
+        )
         .min(sys::LARGEST_OFFSET - to_offset);
-    from.flushed().await?;
+
     let mut copied = 0;
     while copied < len {
         let source = source.clone();
         let stretch = STRETCH.min(len - copied);
+        let (read_at, write_at) = (from_offset + copied, to_offset + copied);
         let (n, result) = to
             .stream()?
-            .in_order(move |target| {
-                if target.facts().is_some_and(|facts| facts.append) {
-                    return Err(sys::bad_descriptor());
-                }
-                let (read_at, write_at) = (from_offset + copied, to_offset + copied);
-                Ok(source.copy_range(read_at, target, write_at, stretch))
-            })
-            .await?;
+            .copy_in_order(source, read_at, write_at, stretch)
+            .await;
         copied += n;
         result?;
         if n == 0 {
@@ -255,15 +274,6 @@ pub async fn copy_range(
         }
     }
     Ok(copied)
-}
-
-/// As far as it can be told without asking.
-fn same_file(one: &Description, other: &Description) -> bool {
-    std::ptr::eq(one, other)
-        || match (one.facts(), other.facts()) {
-            (Some(one), Some(other)) => one.identity == other.identity,
-            _ => false,
-        }
 }
 
 /// Refuses a range that is empty, or that no file can have.

@@ -215,6 +215,15 @@ impl Description {
         (copied, Ok(()))
     }
 
+    /// Whether both are open files of one file, as far as it is known.
+    pub(crate) fn is_same_file(&self, other: &Description) -> bool {
+        match (self.facts(), other.facts()) {
+            // Zeros are no identity.
+            (Some(one), Some(other)) => one.identity == other.identity && one.identity != (0, 0),
+            _ => std::ptr::eq(self, other),
+        }
+    }
+
     /// What direct I/O asks for, if this is what happens here.
     pub(crate) fn direct(&self) -> Option<DirectAlignment> {
         self.facts.get()?.direct

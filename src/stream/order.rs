@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use super::{Caller, Stream};
@@ -58,6 +59,42 @@ impl Stream {
         self: &Arc<Self>,
         work: impl FnOnce(&Description) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
+        self.take_turn(work, true).await
+    }
+
+    /// The same for a question: if nobody is there to hear its error, nobody needs to.
+    pub(crate) async fn ask_in_order<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Description) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        self.take_turn(work, false).await
+    }
+
+    /// Copies up to `len` bytes from an offset in `source` to one in this file, in its place in the order. An error comes
+    /// beside the number of bytes that were copied before it.
+    pub(crate) async fn copy_in_order(
+        self: &Arc<Self>,
+        source: Arc<Description>,
+        read_at: u64,
+        write_at: u64,
+        len: u64,
+    ) -> (u64, io::Result<()>) {
+        let copied = Arc::new(AtomicU64::new(0));
+        let count = copied.clone();
+        let result = self.in_order(move |target| {
+            let (n, result) = source.copy_range(read_at, target, write_at, len);
+            count.store(n, Ordering::Relaxed);
+            result
+        });
+        let result = result.await;
+        (copied.load(Ordering::Relaxed), result)
+    }
+
+    async fn take_turn<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Description) -> io::Result<T> + Send + 'static,
+        is_change: bool,
+    ) -> io::Result<T> {
         let number = Waiting::new(self)
             .until(|stream, caller| stream.poll_take_place(caller))
             .await?;
@@ -70,8 +107,10 @@ impl Stream {
                 error: None,
             };
             let result = work(stream.description());
-            end.error = result.as_ref().err().map(same_error);
-            stream.description().changed();
+            if is_change {
+                end.error = result.as_ref().err().map(same_error);
+                stream.description().changed();
+            }
             drop(end);
             result
         });
