@@ -217,6 +217,10 @@ impl File {
     }
 
     /// The same as [`read_vectored_at`](Self::read_vectored_at).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it changes nothing. The buffers are lost.
     pub async fn readv_at<B: IoBufMut>(
         &self,
         bufs: Vec<B>,
@@ -357,6 +361,11 @@ impl File {
     }
 
     /// The same as [`write_vectored_at`](Self::write_vectored_at).
+    ///
+    /// # Cancel safety
+    ///
+    /// The write may still be made after the future is dropped. If it then fails, the next call on the file returns the
+    /// error.
     pub async fn writev_at<B: IoBuf>(&self, bufs: Vec<B>, offset: u64) -> BufResult<usize, Vec<B>> {
         self.write_vectored_at(bufs, offset).await
     }
