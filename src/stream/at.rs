@@ -15,7 +15,7 @@ use crate::error::same_error;
 /// The writes that run now.
 #[derive(Debug, Default)]
 pub(super) struct WritesAt {
-    running: usize,
+    running: u32,
     /// Somebody waits until none of them runs.
     awaited: bool,
 }
@@ -64,7 +64,7 @@ impl Stream {
 
     /// The caller of the write was told of its error, so nobody else needs to be.
     pub(crate) fn told(&self, number: u64) {
-        self.lock().left_errors.remove(&number);
+        self.lock().told(number);
     }
 }
 
@@ -94,7 +94,7 @@ impl Drop for WriteAt {
         let wakers = {
             let mut state = self.stream.lock();
             if let Some(error) = self.error.take() {
-                state.left_errors.insert(self.number, error);
+                state.leave_numbered(self.number, error);
             }
             state.writes_at.running -= 1;
             let last = state.writes_at.running == 0;

@@ -200,7 +200,17 @@ impl State {
     /// Leaves an error for whoever comes next.
     fn leave_error(&mut self, error: io::Error) {
         let number = self.next_number();
+        self.leave_numbered(number, error);
+    }
+
+    /// The same with the number that the operation has got.
+    fn leave_numbered(&mut self, number: u64, error: io::Error) {
         self.left_errors.insert(number, error);
+    }
+
+    /// The operation's own caller was told of its error.
+    fn told(&mut self, number: u64) {
+        self.left_errors.remove(&number);
     }
 
     /// Takes the first error that was left.

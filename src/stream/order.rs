@@ -148,7 +148,7 @@ impl Drop for EndOrder<'_> {
             let mut state = self.stream.lock();
             state.ordered = false;
             if let Some(error) = self.error.take() {
-                state.left_errors.insert(self.number, error);
+                state.leave_numbered(self.number, error);
             }
             state.waiters.take()
         };

@@ -62,7 +62,7 @@ pub(super) struct ReadAhead {
     /// The last block came short, so there is no more for now.
     short: bool,
     /// What a job found instead of bytes, and where; told once.
-    outcome: Option<Outcome>,
+    outcome: Option<Box<Outcome>>,
     /// The change count under which the blocks were read.
     changes: u64,
     /// Blocks to be filled again.
@@ -575,11 +575,11 @@ impl Stream {
                     // Only a reader that waits hears of it. One that has yet to come asks anew: the file may have
                     // grown by then.
                     if state.read.awaited {
-                        state.read.outcome = Some(Outcome {
+                        state.read.outcome = Some(Box::new(Outcome {
                             offset,
                             result: result.map(drop),
                             at: Instant::now(),
-                        });
+                        }));
                     }
                     state.read.short = true;
                     false
