@@ -109,4 +109,12 @@ impl Wakers {
             .chain(self.rest)
             .for_each(backend::wake);
     }
+
+    /// Wakes them all, perhaps a little later: for the very end of a job.
+    pub(crate) fn wake_soon(self) {
+        self.first
+            .into_iter()
+            .chain(self.rest)
+            .for_each(backend::wake_soon);
+    }
 }

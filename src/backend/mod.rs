@@ -44,7 +44,9 @@ pub(crate) use op::{Call, Manner, Op};
 #[cfg(unix)]
 pub(crate) use outlet::Outlet;
 pub(crate) use place::Place;
-pub(crate) use pool::{drive, somebody_waits, spawn, spawn_accepted, still_moving, wake};
+pub(crate) use pool::{
+    drive, somebody_waits, spawn, spawn_accepted, still_moving, wake, wake_soon,
+};
 pub(crate) use slot::InFlight;
 
 /// Starts `op`.

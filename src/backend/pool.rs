@@ -232,15 +232,16 @@ pub(crate) fn still_moving() {
     }
 }
 
-/// Wakes a task, at once or after a few more cheap jobs. A waker that panics harms nobody but itself.
-pub(crate) fn wake(waker: Waker) {
+/// Wakes a task, at once or after a few more cheap jobs: for the very end of a job, behind which nothing can be slow.
+pub(crate) fn wake_soon(waker: Waker) {
     match DRAINER.get() {
         Some(index) => HELD[index].push(waker),
-        None => wake_now(waker),
+        None => wake(waker),
     }
 }
 
-fn wake_now(waker: Waker) {
+/// Wakes a task. A waker that panics harms nobody but itself.
+pub(crate) fn wake(waker: Waker) {
     let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
 }
 
@@ -661,7 +662,6 @@ impl Watch {
         if ALARM.set(STUCK) {
             return;
         }
-        HELD.iter().for_each(Held::wake);
         // Without a timer nobody will look, so another drainer takes over now. The next operation tries again.
         let start = {
             let mut dispatch = lock();
@@ -672,6 +672,8 @@ impl Watch {
                 dispatch.begin_drainer()
             }
         };
+        // What is held from now on sees that there is no watch.
+        HELD.iter().for_each(Held::wake);
         if let Some(index) = start {
             start_drainer(index);
         }
@@ -680,11 +682,12 @@ impl Watch {
     fn look() {
         HELD.iter().for_each(Held::wake);
         let mut dispatch = lock();
-        if dispatch.queue.is_empty() {
+        // What a drainer holds by now it may have counted on this watch for.
+        if dispatch.queue.is_empty() && HELD.iter().all(|held| held.len() == 0) {
             dispatch.watched = false;
             return;
         }
-        let start = if dispatch.stuck() {
+        let start = if !dispatch.queue.is_empty() && dispatch.stuck() {
             dispatch.begin_drainer()
         } else {
             None
@@ -719,7 +722,7 @@ impl Held {
 
     fn wake(&self) {
         let wakers = std::mem::take(&mut *self.lock());
-        wakers.into_iter().for_each(wake_now);
+        wakers.into_iter().for_each(wake);
     }
 }
 

@@ -90,7 +90,7 @@ impl<O: Op> Task for Slot<O> {
         };
         drop(unwanted);
         if let Some(waker) = waker {
-            pool::wake(waker);
+            pool::wake_soon(waker);
         }
     }
 

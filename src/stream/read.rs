@@ -598,10 +598,14 @@ impl Stream {
             state.read.awaited = false;
             let wakers = state.waiters.take();
             drop(state);
+            if !more {
+                wakers.wake_soon();
+                return false;
+            }
             wakers.wake();
             // Step aside if others wait for this thread: this job can be long.
-            if !more || backend::somebody_waits() {
-                return more;
+            if backend::somebody_waits() {
+                return true;
             }
             state = self.lock();
         }
