@@ -56,8 +56,8 @@ const WORTH_A_THREAD: Duration = Duration::from_micros(80);
 /// What operations cost as long as tasks may wait for the next one of them. One that is slow ends that for a while.
 const CHEAP: Duration = Duration::from_micros(25);
 
-/// How many tasks may wait at most.
-const MOST_HELD: usize = 8;
+/// How many tasks may wait at most. None, until it is shown that none of them can be forgotten.
+const MOST_HELD: usize = 0;
 
 /// Something that a pool thread can run.
 pub(crate) trait Task: Send + Sync {
