@@ -57,7 +57,7 @@ const WORTH_A_THREAD: Duration = Duration::from_micros(80);
 const CHEAP: Duration = Duration::from_micros(25);
 
 /// How many tasks may wait at most. None, until it is shown that none of them can be forgotten.
-const MOST_HELD: usize = 0;
+static MOST_HELD: usize = 0;
 
 /// Something that a pool thread can run.
 pub(crate) trait Task: Send + Sync {
@@ -619,7 +619,8 @@ impl Dispatch {
     /// last ones, there is enough to do until the tasks come back with more, and it may be interrupted for ever by a waker.
     fn may_hold(&self, held: usize) -> bool {
         self.usual_cost < CHEAP.as_nanos() as u64
-            && held < (self.queue.len() / 2).min(MOST_HELD)
+            && held < MOST_HELD
+            && held < self.queue.len() / 2
             && self.queue.front().is_some_and(|next| !next.must_run)
     }
 
