@@ -40,7 +40,8 @@ const DRAINERS: usize = 64;
 /// How many drainers the operations of one device may hold.
 const PER_DEVICE: usize = DRAINERS / 2;
 
-/// From this many drainers on, something is slow, and it is worth the trouble to find out what.
+/// From this many drainers on, something is slow, and it is worth the trouble to find out what. Fewer, if there may be
+/// few: what runs before it is looked at, and the share of one device, must leave room for others.
 const CROWDED: usize = 5;
 
 /// How long a drainer may sit in one system call before another takes over the queue.
@@ -56,8 +57,8 @@ const WORTH_A_THREAD: Duration = Duration::from_micros(80);
 /// What operations cost as long as tasks may wait for the next one of them. One that is slow ends that for a while.
 const CHEAP: Duration = Duration::from_micros(25);
 
-/// How many tasks may wait at most. None, until it is shown that none of them can be forgotten.
-static MOST_HELD: usize = 0;
+/// How many tasks may wait at most.
+const MOST_HELD: usize = 8;
 
 /// Something that a pool thread can run.
 pub(crate) trait Task: Send + Sync {
@@ -75,6 +76,8 @@ pub(crate) struct Job {
     task: Arc<dyn Task>,
     /// Bytes accepted from a user depend on it, so it runs even when the process exits.
     must_run: bool,
+    /// The device of which it holds a share already, because it was set aside for that; zero if none.
+    holds: u64,
     /// What it inherits from the code that submitted it: its fault plan.
     pub(super) context: fault::Context,
 }
@@ -92,6 +95,7 @@ impl Job {
         Job {
             task,
             must_run,
+            holds: 0,
             context: fault::Context::current(),
         }
     }
@@ -433,18 +437,16 @@ fn drain(index: usize) {
         lingered = false;
 
         // Where many are stuck, a device that holds its share must wait with the rest of its work.
-        let job = if crowded {
-            holds = job.task.place().key();
-            match lock().admit(job, holds) {
+        let job = if crowded && job.holds == 0 {
+            let device = job.task.place().key();
+            match lock().admit(job, device) {
                 Some(job) => job,
-                None => {
-                    holds = 0;
-                    continue;
-                }
+                None => continue,
             }
         } else {
             job
         };
+        holds = job.holds;
         run(job);
     }
     DRAINER.set(None);
@@ -533,7 +535,7 @@ impl Dispatch {
             SINCE[index].store(now, Ordering::Relaxed);
             return Next::Run {
                 job,
-                crowded: self.drainers.count_ones() as usize >= CROWDED,
+                crowded: self.crowded(),
                 watch: if hold {
                     self.set_watched()
                 } else {
@@ -580,38 +582,55 @@ impl Dispatch {
         !self.queue.is_empty() && self.all_busy() && self.set_watched()
     }
 
+    /// Whether so many drainers run that it matters which device each of them holds.
+    fn crowded(&self) -> bool {
+        self.drainers.count_ones() as usize >= CROWDED.min(self.limit / 2)
+    }
+
+    /// How many drainers one device may hold.
+    fn share(&self) -> usize {
+        PER_DEVICE.min(self.limit.div_ceil(2))
+    }
+
     /// Lets `job` begin on `device` (zero: unknown), or sets it aside.
-    fn admit(&mut self, job: Job, device: u64) -> Option<Job> {
+    fn admit(&mut self, mut job: Job, device: u64) -> Option<Job> {
         if device == 0 {
             return Some(job);
         }
+        let share = self.share();
         let holders = self.holding.entry(device).or_insert(0);
-        if *holders < PER_DEVICE.min(self.limit.div_ceil(2)) {
+        if *holders < share {
             *holders += 1;
+            job.holds = device;
             return Some(job);
         }
         self.aside.entry(device).or_default().push_back(job);
         None
     }
 
-    /// Takes note that a drainer no longer holds `device`, and brings back what was set aside for it.
+    /// Takes back a part of `device`, or hands it on to a job that was set aside for it. So as long as anything is set
+    /// aside, somebody holds a part of its device, and comes here.
     fn release(&mut self, device: u64) {
         if device == 0 {
             return;
         }
-        if let Some(holders) = self.holding.get_mut(&device) {
-            *holders -= 1;
-            if *holders == 0 {
-                self.holding.remove(&device);
-            }
-        }
-        if let Some(waiting) = self.aside.get_mut(&device) {
-            if let Some(job) = waiting.pop_front() {
+        let share = self.share();
+        let Some(holders) = self.holding.get_mut(&device) else {
+            return;
+        };
+        if *holders <= share
+            && let Some(waiting) = self.aside.get_mut(&device)
+        {
+            if let Some(mut job) = waiting.pop_front() {
+                job.holds = device;
                 self.queue.push_front(job);
+                return;
             }
-            if waiting.is_empty() {
-                self.aside.remove(&device);
-            }
+            self.aside.remove(&device);
+        }
+        *holders -= 1;
+        if *holders == 0 {
+            self.holding.remove(&device);
         }
     }
 
@@ -831,6 +850,7 @@ impl Wake for Driven {
             enqueue(Job {
                 task: self,
                 must_run: false,
+                holds: 0,
                 context,
             });
         }

@@ -11,24 +11,10 @@ use fastrand::Rng;
 use futures_lite::future::{block_on, yield_now};
 use futures_lite::{AsyncWriteExt as _, StreamExt as _};
 
+use crate::files::*;
 use crate::support::*;
 
 const BEYOND: u64 = i64::MAX as u64 + 1;
-
-/// Directories on different file systems, as far as there are any.
-fn directories() -> Vec<tempfile::TempDir> {
-    let mut dirs = vec![temp_dir()];
-    dirs.extend(tempfile::tempdir_in("/dev/shm"));
-    dirs
-}
-
-/// A file of these bytes in a directory of its own.
-fn sample(bytes: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
-    let dir = temp_dir();
-    let path = dir.path().join("file");
-    fs::write(&path, bytes).unwrap();
-    (dir, path)
-}
 
 /// What std reads in a range: less where the file ends.
 #[cfg(unix)]
@@ -691,75 +677,6 @@ fn the_stream_can_be_sent_and_shown() {
     is_send(read_many(["a"]));
 }
 
-/// The hand-stepped pool and planned faults, also for the tests of cursors and of space.
-#[cfg(all(unix, feature = "testing"))]
-pub(crate) mod stepping {
-    use std::future::Future;
-    use std::pin::{Pin, pin};
-    use std::task::{Context, Poll};
-
-    use aiofiles::testing::{Call, Faults, Stepper};
-
-    use crate::support::*;
-
-    pub(crate) const EVER: usize = usize::MAX;
-
-    /// Far more jobs than any operation of these tests takes.
-    const ROUNDS: usize = 10_000;
-
-    /// Runs the test on a thread with a pool of its own that only moves when the test says so, and with planned faults.
-    #[track_caller]
-    pub(crate) fn stepped(test: impl FnOnce(&Stepper, &Faults) + Send + 'static) {
-        within_limit("the hand-stepped pool", || {
-            let stepper = Stepper::install();
-            let faults = Faults::install();
-            test(&stepper, &faults);
-            faults.clear();
-        });
-    }
-
-    /// Runs the test on a thread whose operations meet planned faults, on the real pool.
-    #[track_caller]
-    pub(crate) fn with_faults(test: impl FnOnce(&Faults) + Send + 'static) {
-        within_limit("the pool with faults", || test(&Faults::install()));
-    }
-
-    /// Runs jobs one by one until the future is done, and polls it only when it was woken.
-    #[track_caller]
-    pub(crate) fn drive<F: Future>(stepper: &Stepper, future: F) -> F::Output {
-        let mut future = pin!(future);
-        let count = CountingWaker::new();
-        let waker = count.waker();
-        for _ in 0..ROUNDS {
-            let before = count.wakes();
-            if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                return output;
-            }
-            while count.wakes() == before {
-                assert!(
-                    stepper.run_one(),
-                    "it waits, and no job is left that could wake it"
-                );
-            }
-        }
-        panic!("after {ROUNDS} polls there is no end of it");
-    }
-
-    /// Polls the future, which cannot be done yet.
-    #[track_caller]
-    pub(crate) fn begin<F: Future>(mut future: Pin<&mut F>) {
-        assert!(
-            poll_now(future.as_mut()).is_pending(),
-            "done before any job ran"
-        );
-    }
-
-    /// Lets every such call go on, and counts it in `faults.struck()`. Plan it after the faults it is to count too.
-    pub(crate) fn count(faults: &Faults, call: Call) {
-        faults.stall(call, 0, EVER).open();
-    }
-}
-
 #[cfg(all(unix, feature = "testing"))]
 mod steps {
     use std::pin::{Pin, pin};
@@ -770,8 +687,8 @@ mod steps {
     use futures_lite::Stream as _;
     use rustix::io::Errno;
 
-    use super::stepping::*;
     use super::*;
+    use crate::steps::*;
 
     const EIO: i32 = Errno::IO.raw_os_error();
     const EMFILE: i32 = Errno::MFILE.raw_os_error();

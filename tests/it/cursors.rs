@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, ErrorKind, SeekFrom};
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -14,29 +13,10 @@ use futures_lite::{
     AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, Stream, StreamExt as _, future,
 };
 
+use crate::files::*;
 use crate::support::{
     Seed, alone, assert_same_bytes, every_runtime, iterations, numbered, random_bytes, temp_dir,
 };
-
-/// A file of these bytes in a directory of its own.
-fn sample(bytes: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
-    let dir = temp_dir();
-    let path = dir.path().join("file");
-    fs::write(&path, bytes).unwrap();
-    (dir, path)
-}
-
-fn read_write() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true);
-    options
-}
-
-async fn rest(file: &mut File) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).await.unwrap();
-    bytes
-}
 
 #[test]
 fn a_cursor_starts_where_it_is_told() {
@@ -815,7 +795,7 @@ mod steps {
     use rustix::io::Errno;
 
     use super::*;
-    use crate::batch::stepping::*;
+    use crate::steps::*;
 
     const EIO: i32 = Errno::IO.raw_os_error();
 

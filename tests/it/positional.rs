@@ -5,28 +5,14 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
-use aiofiles::{AlignedBuf, File, IoBuf, IoBufMut, OpenOptions};
+use aiofiles::{AlignedBuf, File, IoBuf, IoBufMut};
 use fastrand::Rng;
 use futures_lite::future::{block_on, yield_now};
 use futures_lite::{AsyncWriteExt as _, StreamExt as _};
 use futures_util::stream::FuturesUnordered;
 
+use crate::files::*;
 use crate::support::*;
-
-fn read_write() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true);
-    options
-}
-
-/// Directories on different file systems, as far as there are any.
-fn directories() -> Vec<tempfile::TempDir> {
-    let mut dirs = vec![temp_dir()];
-    if let Ok(dir) = tempfile::tempdir_in("/dev/shm") {
-        dirs.push(dir);
-    }
-    dirs
-}
 
 /// What std does at an offset.
 #[cfg(unix)]

@@ -5,36 +5,16 @@
 use std::fs;
 use std::io::{self, ErrorKind, SeekFrom};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aiofiles::{Advice, File, OpenOptions, copy_range};
 use futures_lite::future::block_on;
 use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
+use crate::files::*;
 use crate::support::*;
 
 const BEYOND: u64 = i64::MAX as u64 + 1;
-
-/// A file of these bytes in a directory of its own.
-fn sample(bytes: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
-    let dir = temp_dir();
-    let path = dir.path().join("file");
-    fs::write(&path, bytes).unwrap();
-    (dir, path)
-}
-
-fn read_write() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true);
-    options
-}
-
-/// Directories on different file systems, as far as there are any.
-fn directories() -> Vec<tempfile::TempDir> {
-    let mut dirs = vec![temp_dir()];
-    dirs.extend(tempfile::tempdir_in("/dev/shm"));
-    dirs
-}
 
 /// A FIFO, opened for reading and writing, so that nobody waits for anybody.
 #[cfg(target_os = "linux")]
@@ -61,12 +41,6 @@ fn punched(result: io::Result<()>) -> bool {
         }
         Err(error) => panic!("{error}"),
     }
-}
-
-async fn rest(file: &mut File) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).await.unwrap();
-    bytes
 }
 
 #[test]
@@ -735,7 +709,7 @@ mod steps {
     use rustix::io::Errno;
 
     use super::*;
-    use crate::batch::stepping::*;
+    use crate::steps::*;
 
     const ENOSPC: i32 = Errno::NOSPC.raw_os_error();
     const EIO: i32 = Errno::IO.raw_os_error();

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use aiofiles::{BackendKind, File};
-use futures_lite::future::block_on;
+use futures_lite::future::{block_on, poll_once};
 use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
 use super::*;
@@ -114,7 +114,7 @@ fn many_operations_share_a_few_jobs() {
                 .map(|_| Box::pin(aiofiles::metadata(&path)))
                 .collect();
             for asking in &mut waiting {
-                let _ = futures_lite::future::poll_once(asking).await;
+                let _ = poll_once(asking).await;
             }
             for asking in waiting {
                 // Those that were ready at their first poll must not be polled again; most were not.
@@ -193,6 +193,91 @@ fn operations_go_on_beside_stuck_ones_on_a_busy_machine() {
             thread.join().unwrap();
         }
         drop(gates);
+    });
+}
+
+/// Operations of one device leave room for those of another, and come back when it is their turn, whatever the bound.
+#[cfg(all(target_os = "linux", feature = "testing"))]
+#[test]
+fn one_device_does_not_take_every_thread_and_what_waits_for_it_is_not_forgotten() {
+    use aiofiles::testing::{Call, Faults};
+
+    alone(|| {
+        for limit in [2, 4, 8, 64] {
+            aiofiles::set_max_concurrent_operations(limit);
+            let (_dir, path) = sample("content");
+            let faults = Faults::install();
+            let gate = Held::all(&faults, Call::Metadata);
+            let slow: Vec<_> = (0..limit * 3)
+                .map(|_| {
+                    let mut asking = Box::pin(aiofiles::metadata(&path));
+                    assert!(block_on(poll_once(&mut asking)).is_none());
+                    asking
+                })
+                .collect();
+            drop(faults);
+            wait_until("half of the threads are stuck", || {
+                gate.waiting() >= limit / 2
+            });
+            for _ in 0..10 {
+                let other = block_on(aiofiles::read("/proc/self/status")).unwrap();
+                assert!(!other.is_empty());
+                assert!(gate.waiting() < limit, "{} of {limit}", gate.waiting());
+            }
+            gate.open();
+            for asking in slow {
+                assert_eq!(block_on(asking).unwrap().len(), 7, "limit {limit}");
+            }
+            wait_until("nothing is left", || {
+                let backend = aiofiles::backend();
+                (backend.queued(), backend.running(), backend.drainers()) == (0, 0, 0)
+            });
+        }
+    });
+}
+
+/// What was set aside comes back although the device is held by so few by then that nobody looks at devices any more.
+#[cfg(all(target_os = "linux", feature = "testing"))]
+#[test]
+fn operations_that_were_set_aside_come_back_when_few_are_left() {
+    use aiofiles::testing::{Call, Faults};
+
+    alone(|| {
+        let (_dir, path) = sample("content");
+        let faults = Faults::install();
+        let ask = || {
+            faults.clear();
+            let gate = Held::new(&faults, Call::Metadata, 0);
+            let mut asking = Box::pin(aiofiles::metadata(&path));
+            assert!(block_on(poll_once(&mut asking)).is_none());
+            (gate, asking)
+        };
+        // Of 64, so that some begin before anybody looks at devices.
+        let mut slow = Vec::new();
+        while slow.len() < 12 {
+            slow.push(ask());
+            wait_until("it is stuck", || slow.last().unwrap().0.waiting() == 1);
+        }
+        // From now on there may be fewer, so all further ones are set aside by the first drainers that are let go.
+        aiofiles::set_max_concurrent_operations(4);
+        let others: Vec<_> = (0..20).map(|_| ask()).collect();
+        for (gate, _) in &others {
+            gate.open();
+        }
+        for (gate, _) in &slow[..4] {
+            gate.open();
+        }
+        wait_until("they were set aside", || {
+            aiofiles::backend().drainers() == 8
+        });
+        assert_eq!(aiofiles::backend().queued(), 20);
+        for (gate, asking) in slow {
+            gate.open();
+            block_on(asking).unwrap();
+        }
+        for (_, asking) in others {
+            assert_eq!(block_on(asking).unwrap().len(), 7);
+        }
     });
 }
 

@@ -9,6 +9,7 @@ use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use tempfile::TempDir;
 
 use super::assert_names;
+use crate::files::rest;
 use crate::support::*;
 
 const MIB: usize = 1 << 20;
@@ -22,13 +23,6 @@ fn sample(bytes: impl AsRef<[u8]>) -> (TempDir, PathBuf, PathBuf) {
     let (from, to) = (dir.path().join("from"), dir.path().join("to"));
     fs::write(&from, bytes).expect("a file");
     (dir, from, to)
-}
-
-/// Reads the rest of an open file.
-async fn rest(file: &mut File) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).await.unwrap();
-    bytes
 }
 
 #[test]
@@ -399,12 +393,12 @@ mod stepped {
     use aiofiles::testing::{Call, Faults};
     use rustix::io::Errno;
 
-    use super::super::steps::{drive, stepped};
     use super::*;
+    use crate::steps::*;
 
     #[test]
     fn a_copy_goes_on_after_its_future_is_dropped() {
-        stepped(|stepper| {
+        stepped(|stepper, _| {
             let (_dir, from, to) = sample("text");
             assert!(poll_now(pin!(copy(&from, &to))).is_pending());
             assert!(!to.exists());
@@ -415,7 +409,7 @@ mod stepped {
 
     #[test]
     fn a_copy_with_progress_that_is_dropped_ends_with_the_stretch_that_runs() {
-        stepped(|stepper| {
+        stepped(|stepper, _| {
             let (_dir, from, to) = sample("");
             let file = fs::OpenOptions::new().write(true).open(&from).unwrap();
             file.set_len(5 * STRETCH as u64).unwrap();
@@ -447,7 +441,7 @@ mod stepped {
     #[test]
     fn what_the_kernel_does_not_copy_is_read_and_written() {
         for short in [false, true] {
-            stepped(move |stepper| {
+            stepped(move |stepper, _| {
                 let bytes = numbered(700_000);
                 let (_dir, path, other) = sample(&bytes);
                 let faults = Faults::install();
@@ -477,7 +471,7 @@ mod stepped {
 
     #[test]
     fn an_error_on_the_way_is_returned_and_the_positions_tell_what_was_copied() {
-        stepped(|stepper| {
+        stepped(|stepper, _| {
             let bytes = numbered(10_000);
             let (_dir, path, other) = sample(&bytes);
             let faults = Faults::install();
@@ -503,7 +497,7 @@ mod stepped {
     #[test]
     fn a_file_copied_to_another_place_in_itself_is_copied_to_the_end_it_had() {
         for distance in [5, 10] {
-            stepped(move |stepper| {
+            stepped(move |stepper, _| {
                 let (_dir, path, _) = sample("0123456789");
                 let (mut from, mut to) = drive(stepper, async {
                     let from = File::open(&path).await.unwrap();
@@ -535,7 +529,7 @@ mod stepped {
 
     #[test]
     fn a_source_with_bytes_it_could_not_write_is_not_copied_without_them() {
-        stepped(|stepper| {
+        stepped(|stepper, _| {
             let (_dir, path, other) = sample("text");
             let faults = Faults::install();
             drive(stepper, async {

@@ -226,7 +226,7 @@ fn a_file_is_not_given_away_without_the_right_to() {
 #[cfg(all(unix, feature = "testing"))]
 #[test]
 fn a_rename_that_was_polled_happens_and_one_that_was_not_does_not() {
-    super::steps::stepped(|stepper| {
+    crate::steps::stepped(|stepper, _| {
         let dir = temp_dir();
         let (one, other) = (dir.path().join("one"), dir.path().join("other"));
         fs::write(&one, "").unwrap();

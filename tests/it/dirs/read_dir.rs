@@ -282,12 +282,12 @@ mod stepped {
     use futures_lite::AsyncWriteExt as _;
     use rustix::io::Errno;
 
-    use super::super::steps::{drive, stepped};
     use super::*;
+    use crate::steps::*;
 
     #[test]
     fn the_next_block_is_fetched_before_anybody_asks_for_it() {
-        stepped(|stepper| {
+        stepped(|stepper, _| {
             let dir = temp_dir();
             fill(dir.path(), 100);
             let mut entries = drive(stepper, read_dir(dir.path())).unwrap();
@@ -301,7 +301,7 @@ mod stepped {
 
     #[test]
     fn a_next_that_was_dropped_loses_no_entry() {
-        stepped(|stepper| {
+        stepped(|stepper, _| {
             let dir = temp_dir();
             let expected = fill(dir.path(), 700);
             let mut entries = drive(stepper, read_dir(dir.path())).unwrap();
@@ -327,7 +327,7 @@ mod stepped {
         use std::panic::{AssertUnwindSafe, catch_unwind};
 
         for (nth, before) in [(64, 64), (100, 64), (576, 576)] {
-            stepped(move |stepper| {
+            stepped(move |stepper, _| {
                 let dir = temp_dir();
                 fill(dir.path(), 1000);
                 let faults = Faults::install();
@@ -346,7 +346,7 @@ mod stepped {
     #[test]
     fn an_error_in_the_middle_comes_after_the_entries_before_it_and_ends_the_stream() {
         for nth in [0, 1, 63, 64, 100, 576] {
-            stepped(move |stepper| {
+            stepped(move |stepper, _| {
                 let dir = temp_dir();
                 fill(dir.path(), 1000);
                 let faults = Faults::install();
@@ -370,7 +370,7 @@ mod stepped {
 
     #[test]
     fn a_type_that_could_not_be_asked_for_is_an_error_of_that_entry_alone() {
-        stepped(|stepper| {
+        stepped(|stepper, _| {
             let dir = temp_dir();
             fill(dir.path(), 3);
             let faults = Faults::install();
@@ -402,7 +402,7 @@ mod stepped {
             let dir = temp_dir();
             let path = dir.path().join("file");
             let faults = Faults::install();
-            let gate = faults.stall(Call::Write, 0, 1);
+            let writing = Held::new(&faults, Call::Write, 0);
             block_on(async {
                 let mut file = aiofiles::File::create(&path).await.unwrap();
                 let mut entries = read_dir(dir.path()).await.unwrap();
@@ -410,15 +410,18 @@ mod stepped {
                 file.write_all(b"hello").await.unwrap();
                 drop(file);
 
+                // The first poll must not have the answer already: it would wait for the file then.
+                let looking = Held::new(&faults, Call::Metadata, 0);
                 let mut metadata = pin!(entry.metadata());
                 let waker = CountingWaker::new();
                 let waker_of_it = waker.waker();
                 let mut cx = Context::from_waker(&waker_of_it);
                 assert!(metadata.as_mut().poll(&mut cx).is_pending());
+                looking.open();
                 while waker.wakes() == 0 {
                     std::thread::yield_now();
                 }
-                gate.open();
+                writing.open();
                 aiofiles::settle().await;
                 assert_eq!(metadata.await.unwrap().len(), 5);
             });

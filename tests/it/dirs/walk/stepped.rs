@@ -8,8 +8,8 @@ use aiofiles::testing::{Call, Faults};
 use futures_lite::AsyncWriteExt as _;
 use rustix::io::Errno;
 
-use super::super::steps::{drive, stepped};
 use super::*;
+use crate::steps::*;
 
 /// A directory with this many files.
 fn files(count: usize) -> TempDir {
@@ -22,7 +22,7 @@ fn files(count: usize) -> TempDir {
 
 #[test]
 fn nothing_is_done_before_an_entry_is_asked_for_and_one_block_ahead_after_that() {
-    stepped(|stepper| {
+    stepped(|stepper, _| {
         let dir = files(1000);
         let mut walk = walk(dir.path());
         assert_eq!(stepper.waiting(), 0);
@@ -46,7 +46,7 @@ fn nothing_is_done_before_an_entry_is_asked_for_and_one_block_ahead_after_that()
 
 #[test]
 fn a_next_that_was_dropped_loses_no_entry() {
-    stepped(|stepper| {
+    stepped(|stepper, _| {
         let dir = files(700);
         let mut walk = walk(dir.path());
         let mut found = BTreeSet::new();
@@ -64,7 +64,7 @@ fn a_next_that_was_dropped_loses_no_entry() {
 
 #[test]
 fn a_block_that_nobody_waits_for_any_more_is_not_fetched() {
-    stepped(|stepper| {
+    stepped(|stepper, _| {
         let dir = files(1000);
         let faults = Faults::install();
         faults.stall(Call::ReadDir, 0, usize::MAX).open();
@@ -80,7 +80,7 @@ fn a_block_that_nobody_waits_for_any_more_is_not_fetched() {
 #[test]
 fn an_error_of_the_file_system_is_told_once_and_the_walk_goes_on() {
     let eio = Errno::IO.raw_os_error();
-    stepped(move |stepper| {
+    stepped(move |stepper, _| {
         let dir = files(3);
         let sub = dir.path().join("sub");
         fs::create_dir(&sub).unwrap();
@@ -124,7 +124,7 @@ fn an_error_of_the_file_system_is_told_once_and_the_walk_goes_on() {
 
 #[test]
 fn a_lack_of_descriptors_is_overcome_by_giving_some_back() {
-    stepped(|stepper| {
+    stepped(|stepper, _| {
         let dir = temp_dir();
         spine(dir.path(), 8, 3);
         let faults = Faults::install();
@@ -156,7 +156,7 @@ fn a_lack_of_descriptors_is_overcome_by_giving_some_back() {
 #[test]
 fn an_entry_counts_what_a_dropped_file_had_accepted() {
     for written_early in [false, true] {
-        stepped(move |stepper| {
+        stepped(move |stepper, _| {
             let dir = temp_dir();
             let path = dir.path().join("file");
             let mut file = drive(stepper, aiofiles::File::create(&path)).unwrap();
@@ -184,7 +184,7 @@ fn an_entry_counts_what_a_dropped_file_had_accepted() {
 
 #[test]
 fn an_entry_that_vanishes_while_its_bytes_arrive_is_left_out() {
-    stepped(|stepper| {
+    stepped(|stepper, _| {
         let dir = files(2);
         let path = dir.path().join("file");
         let mut file = drive(stepper, aiofiles::File::create(&path)).unwrap();
@@ -205,7 +205,7 @@ fn an_entry_that_vanishes_while_its_bytes_arrive_is_left_out() {
 /// A walk without a user's code waits in the queue with everybody else; one with it has a job of its own.
 #[test]
 fn entries_come_the_same_with_and_without_a_users_code() {
-    stepped(|stepper| {
+    stepped(|stepper, _| {
         let dir = files(300);
         let mut plain = walk(dir.path());
         let mut asked = walk(dir.path()).prune(|entry: &WalkEntry| entry.depth() > 0);
