@@ -74,8 +74,8 @@ fn cancelled_operations_lose_double_and_disorder_no_byte() {
 
 #[cfg(feature = "testing")]
 mod on_the_hand_stepped_pool {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::path::Path;
+    use std::thread;
 
     use futures_lite::future::block_on;
 
@@ -87,9 +87,11 @@ mod on_the_hand_stepped_pool {
 
     /// What went wrong, if anything did, also by a panic.
     fn attempt(plan: &Plan, dir: &Path) -> Result<Vec<Outcome>, Option<Box<Divergence>>> {
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            stepped(|| block_on(perform(plan, Drive::Stepped, dir)))
-        }));
+        // A thread of its own: how many answers in a row a thread had decides when the next one is held back.
+        let outcome = thread::scope(|scope| {
+            let session = || stepped(|| block_on(perform(plan, Drive::Stepped, dir)));
+            scope.spawn(session).join()
+        });
         match outcome {
             Ok(verdict) => verdict.map_err(Some),
             Err(_) => Err(None),
