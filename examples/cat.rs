@@ -6,15 +6,20 @@
 //!
 //! Standard input and output are files like the others here, so a terminal or a pipe holds no thread.
 
-use std::env;
-use std::ffi::{OsStr, OsString};
-use std::io::{self, ErrorKind, Write as _};
+#[path = "shared/tool.rs"]
+mod tool;
+
+use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 
-use aiofiles::{File, PathError};
+use aiofiles::File;
 use smol::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
+use tool::{Tool, file_of};
 
-const HELP: &str = "\
+const TOOL: Tool = Tool {
+    name: "cat",
+    help: "\
 Writes files to standard output, one after another.
 
 Usage: cat [FILE]...
@@ -23,50 +28,21 @@ Where FILE is `-`, and when there is none, standard input is read.
 
 Options:
   --help  Show this help
-";
+",
+};
 
 fn main() -> ExitCode {
-    let names = match arguments() {
+    let mut names = match TOOL.operands(|_| false) {
         Ok(names) => names,
         Err(code) => return code,
     };
-    match smol::block_on(cat(&names)) {
-        Ok(code) => code,
-        // Whoever reads the output has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            complain("standard output".as_ref(), &error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// The names of the files, or the code to exit with.
-fn arguments() -> Result<Vec<OsString>, ExitCode> {
-    let mut names = Vec::new();
-    let mut options = true;
-    for argument in env::args_os().skip(1) {
-        match argument.to_str() {
-            Some("--") if options => options = false,
-            Some("--help") if options => {
-                // It is no error if nobody reads it.
-                let _ = io::stdout().write_all(HELP.as_bytes());
-                return Err(ExitCode::SUCCESS);
-            }
-            Some(option) if options && option.starts_with('-') && option != "-" => {
-                let _ = writeln!(
-                    io::stderr(),
-                    "cat: unknown option `{option}`; see `cat --help`"
-                );
-                return Err(ExitCode::from(2));
-            }
-            _ => names.push(argument),
-        }
-    }
     if names.is_empty() {
         names.push("-".into());
     }
-    Ok(names)
+    match smol::block_on(cat(&names)) {
+        Ok(code) => code,
+        Err(error) => TOOL.cannot_print(&error),
+    }
 }
 
 /// Copies every file to standard output. One that cannot be read is told of, and the others follow.
@@ -75,12 +51,12 @@ fn arguments() -> Result<Vec<OsString>, ExitCode> {
 async fn cat(names: &[OsString]) -> io::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     let mut input = None;
-    let mut output = standard_output()?;
+    let mut output = file_of(io::stdout())?;
     for name in names {
         let read = if name == "-" {
             match &mut input {
                 Some(input) => copy(input, &mut output).await?,
-                none => match standard_input() {
+                none => match file_of(io::stdin()) {
                     Ok(file) => copy(none.insert(file), &mut output).await?,
                     Err(error) => Err(error),
                 },
@@ -94,7 +70,7 @@ async fn cat(names: &[OsString]) -> io::Result<ExitCode> {
         if let Err(error) = read {
             // Standard error may be the same open file, whose position the kernel keeps. Ours is put there first.
             output = File::from(output.into_std().await?);
-            complain(name, &error);
+            TOOL.complain(name, &error);
             code = ExitCode::FAILURE;
         }
     }
@@ -118,38 +94,4 @@ async fn copy(input: &mut File, output: &mut File) -> io::Result<io::Result<()>>
         let n = bytes.len();
         input.consume(n);
     }
-}
-
-/// Tells what went wrong, and with which file, unless the error names it itself.
-fn complain(name: &OsStr, error: &io::Error) {
-    let mut stderr = io::stderr();
-    // If even that fails, there is nobody left to tell.
-    let _ = match PathError::of(error) {
-        Some(error) => writeln!(stderr, "cat: {error}"),
-        None => writeln!(stderr, "cat: {}: {error}", name.display()),
-    };
-}
-
-#[cfg(unix)]
-fn standard_input() -> io::Result<File> {
-    use std::os::fd::AsFd as _;
-    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
-}
-
-#[cfg(unix)]
-fn standard_output() -> io::Result<File> {
-    use std::os::fd::AsFd as _;
-    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
-}
-
-#[cfg(windows)]
-fn standard_input() -> io::Result<File> {
-    use std::os::windows::io::AsHandle as _;
-    Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
-}
-
-#[cfg(windows)]
-fn standard_output() -> io::Result<File> {
-    use std::os::windows::io::AsHandle as _;
-    Ok(io::stdout().as_handle().try_clone_to_owned()?.into())
 }

@@ -6,9 +6,11 @@
 //!
 //! A copy gets the permissions of its source, also where the destination was there before.
 
+#[path = "shared/tool.rs"]
+mod tool;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::env;
 use std::fs::Metadata;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -18,8 +20,11 @@ use std::time::{Duration, Instant};
 use aiofiles::WalkEntry;
 use smol::stream::StreamExt as _;
 use smol::{LocalExecutor, Task};
+use tool::Tool;
 
-const HELP: &str = "\
+const TOOL: Tool = Tool {
+    name: "cp",
+    help: "\
 Copies files and directories.
 
 Usage: cp [-r] SOURCE DESTINATION
@@ -30,7 +35,8 @@ On a terminal, standard error shows how far it has come. Symbolic links are foll
 Options:
   -r, --recursive  Copy directories, with all that is in them
       --help       Show this help
-";
+",
+};
 
 /// So many files are copied at the same time.
 const AT_ONCE: usize = 8;
@@ -39,15 +45,18 @@ const AT_ONCE: usize = 8;
 const REDRAW: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
-    let Arguments {
-        recursive,
-        mut paths,
-    } = match arguments() {
-        Ok(arguments) => arguments,
+    let mut recursive = false;
+    let operands = TOOL.operands(|option| {
+        let known = matches!(option, "-r" | "-R" | "--recursive");
+        recursive |= known;
+        known
+    });
+    let mut paths = match operands {
+        Ok(names) => names.into_iter().map(PathBuf::from).collect::<Vec<_>>(),
         Err(code) => return code,
     };
     let Some(target) = paths.pop().filter(|_| !paths.is_empty()) else {
-        return misused("a source and a destination are needed");
+        return TOOL.misused("a source and a destination are needed");
     };
 
     let report = Report::default();
@@ -64,39 +73,6 @@ fn main() -> ExitCode {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
     }
-}
-
-#[derive(Default)]
-struct Arguments {
-    recursive: bool,
-    paths: Vec<PathBuf>,
-}
-
-/// What is to be done, or the code to exit with.
-fn arguments() -> Result<Arguments, ExitCode> {
-    let mut arguments = Arguments::default();
-    let mut options = true;
-    for argument in env::args_os().skip(1) {
-        match argument.to_str() {
-            Some("--") if options => options = false,
-            Some("--help") if options => {
-                // It is no error if nobody reads it.
-                let _ = io::stdout().write_all(HELP.as_bytes());
-                return Err(ExitCode::SUCCESS);
-            }
-            Some("-r" | "-R" | "--recursive") if options => arguments.recursive = true,
-            Some(option) if options && option.starts_with('-') => {
-                return Err(misused(&format!("unknown option `{option}`")));
-            }
-            _ => arguments.paths.push(argument.into()),
-        }
-    }
-    Ok(arguments)
-}
-
-fn misused(message: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "cp: {message}; see `cp --help`");
-    ExitCode::from(2)
 }
 
 /// Copies, several files at the same time. All tasks run on one thread.

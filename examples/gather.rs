@@ -7,17 +7,21 @@
 //! The content is that of `cat`, but it comes in pieces and in no order: each is read at its offset in an input and
 //! written at its offset in the output, and many of them are on their way at the same time.
 
-use std::env;
-use std::ffi::OsStr;
-use std::io::{self, Write as _};
+#[path = "shared/tool.rs"]
+mod tool;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use aiofiles::{File, IoBuf as _, PathError};
+use aiofiles::{File, IoBuf as _};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use smol::io::AsyncWriteExt as _;
+use tool::Tool;
 
-const HELP: &str = "\
+const TOOL: Tool = Tool {
+    name: "gather",
+    help: "\
 Puts files one after another into a new one, piece by piece and in random order.
 
 Usage: gather OUTPUT INPUT...
@@ -26,7 +30,8 @@ OUTPUT must not exist. If something fails, it is removed again. Every INPUT must
 
 Options:
   --help  Show this help
-";
+",
+};
 
 /// So many bytes are one piece.
 const PIECE: u64 = 64 * 1024;
@@ -35,47 +40,20 @@ const PIECE: u64 = 64 * 1024;
 const AT_ONCE: usize = 32;
 
 fn main() -> ExitCode {
-    let (output, inputs) = match arguments() {
-        Ok(paths) => paths,
+    let paths = match TOOL.operands(|_| false) {
+        Ok(names) => names.into_iter().map(PathBuf::from).collect::<Vec<_>>(),
         Err(code) => return code,
     };
-    match smol::block_on(gather(&output, &inputs)) {
+    let Some((output, inputs @ [_, ..])) = paths.split_first() else {
+        return TOOL.misused("an output and an input are needed");
+    };
+    match smol::block_on(gather(output, inputs)) {
         Ok(()) => ExitCode::SUCCESS,
         Err((path, error)) => {
-            complain(path.as_os_str(), &error);
+            TOOL.complain(path.as_os_str(), &error);
             ExitCode::FAILURE
         }
     }
-}
-
-/// The output and the inputs, or the code to exit with.
-fn arguments() -> Result<(PathBuf, Vec<PathBuf>), ExitCode> {
-    let mut paths = Vec::new();
-    let mut options = true;
-    for argument in env::args_os().skip(1) {
-        match argument.to_str() {
-            Some("--") if options => options = false,
-            Some("--help") if options => {
-                // It is no error if nobody reads it.
-                let _ = io::stdout().write_all(HELP.as_bytes());
-                return Err(ExitCode::SUCCESS);
-            }
-            Some(option) if options && option.starts_with('-') => {
-                return Err(misused(&format!("unknown option `{option}`")));
-            }
-            _ => paths.push(PathBuf::from(argument)),
-        }
-    }
-    if paths.len() < 2 {
-        return Err(misused("an output and an input are needed"));
-    }
-    let inputs = paths.split_off(1);
-    Ok((paths.remove(0), inputs))
-}
-
-fn misused(message: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "gather: {message}; see `gather --help`");
-    ExitCode::from(2)
 }
 
 /// What went wrong, and with which file.
@@ -163,14 +141,4 @@ async fn fill<'p>(
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await
-}
-
-/// Tells what went wrong, and with which file, unless the error names it itself.
-fn complain(name: &OsStr, error: &io::Error) {
-    let mut stderr = io::stderr();
-    // If even that fails, there is nobody left to tell.
-    let _ = match PathError::of(error) {
-        Some(error) => writeln!(stderr, "gather: {error}"),
-        None => writeln!(stderr, "gather: {}: {error}", name.display()),
-    };
 }

@@ -9,9 +9,19 @@ mod shared;
 use std::process::ExitCode;
 
 use async_std::task;
+use shared::Tool;
+
+const TOOL: Tool = Tool {
+    name: "on_async_std",
+    help: "\
+Counts the lines of files.
+
+Usage: on_async_std FILE...
+",
+};
 
 fn main() -> ExitCode {
-    let names = match shared::arguments("on_async_std") {
+    let names = match shared::arguments(&TOOL) {
         Ok(names) => names,
         Err(code) => return code,
     };
@@ -25,5 +35,5 @@ fn main() -> ExitCode {
             counts.push(task.await);
         }
     });
-    shared::report("on_async_std", &names, counts)
+    shared::report(&TOOL, &names, counts)
 }

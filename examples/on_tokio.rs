@@ -8,9 +8,20 @@ mod shared;
 
 use std::process::ExitCode;
 
+use shared::Tool;
+
+const TOOL: Tool = Tool {
+    name: "on_tokio",
+    help: "\
+Counts the lines of files.
+
+Usage: on_tokio FILE...
+",
+};
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let names = match shared::arguments("on_tokio") {
+    let names = match shared::arguments(&TOOL) {
         Ok(names) => names,
         Err(code) => return code,
     };
@@ -22,5 +33,5 @@ async fn main() -> ExitCode {
     for task in tasks {
         counts.push(task.await.expect("counting does not panic"));
     }
-    shared::report("on_tokio", &names, counts)
+    shared::report(&TOOL, &names, counts)
 }

@@ -4,17 +4,22 @@
 //! cargo run --example wc -- README.md
 //! ```
 
+#[path = "shared/tool.rs"]
+mod tool;
+
 use std::collections::VecDeque;
-use std::env;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use aiofiles::{File, PathError};
+use aiofiles::File;
 use smol::Task;
 use smol::io::AsyncBufReadExt as _;
+use tool::{Tool, file_of};
 
-const HELP: &str = "\
+const TOOL: Tool = Tool {
+    name: "wc",
+    help: "\
 Counts lines, words and bytes of files.
 
 Usage: wc [-l] [-w] [-c] [FILE]...
@@ -27,61 +32,32 @@ Options:
   -w      Show the number of words
   -c      Show the number of bytes
   --help  Show this help
-";
+",
+};
 
 /// So many files are worked on at the same time.
 const AT_ONCE: usize = 32;
 
 fn main() -> ExitCode {
-    let (columns, names) = match arguments() {
-        Ok(arguments) => arguments,
+    let mut chosen = String::new();
+    let operands = TOOL.operands(|option| {
+        chosen.push_str(&option[1..]);
+        option[1..].chars().all(|letter| "lwc".contains(letter))
+    });
+    let names = match operands {
+        Ok(names) => names,
         Err(code) => return code,
     };
+    let columns = ['l', 'w', 'c'].map(|letter| chosen.is_empty() || chosen.contains(letter));
     // The files are counted by tasks on smol's own threads. This one prints, so it may wait for standard output.
     match smol::block_on(wc(columns, &names)) {
         Ok(code) => code,
-        // Whoever reads the output has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            complain("standard output".as_ref(), &error);
-            ExitCode::FAILURE
-        }
+        Err(error) => TOOL.cannot_print(&error),
     }
 }
 
 /// Which numbers are shown: lines, words, bytes.
 type Columns = [bool; 3];
-
-/// What is shown and the names of the files, or the code to exit with.
-fn arguments() -> Result<(Columns, Vec<OsString>), ExitCode> {
-    let mut chosen = String::new();
-    let mut names = Vec::new();
-    let mut options = true;
-    for argument in env::args_os().skip(1) {
-        match argument.to_str() {
-            Some("--") if options => options = false,
-            Some("--help") if options => {
-                // It is no error if nobody reads it.
-                let _ = io::stdout().write_all(HELP.as_bytes());
-                return Err(ExitCode::SUCCESS);
-            }
-            Some(option) if options && option.starts_with('-') && option != "-" => {
-                let letters = &option[1..];
-                if letters.chars().any(|letter| !"lwc".contains(letter)) {
-                    let _ = writeln!(
-                        io::stderr(),
-                        "wc: unknown option `{option}`; see `wc --help`"
-                    );
-                    return Err(ExitCode::from(2));
-                }
-                chosen.push_str(letters);
-            }
-            _ => names.push(argument),
-        }
-    }
-    let columns = ['l', 'w', 'c'].map(|letter| chosen.is_empty() || chosen.contains(letter));
-    Ok((columns, names))
-}
 
 /// Prints a line for every file, and the totals.
 ///
@@ -93,7 +69,7 @@ async fn wc(columns: Columns, names: &[OsString]) -> io::Result<ExitCode> {
     let print = |counts: &Counts, name: Option<&OsStr>| print(columns, width, counts, name);
 
     // Standard input is at its end after the first time.
-    let mut input = Some(standard_input()?);
+    let mut input = Some(file_of(io::stdin())?);
     let tasks = inputs.iter().map(|name| {
         let source = if name == "-" {
             input.take().map_or(Source::Ended, Source::Input)
@@ -116,7 +92,7 @@ async fn wc(columns: Columns, names: &[OsString]) -> io::Result<ExitCode> {
                 print(&counts, (!names.is_empty()).then_some(name))
             }
             Err(error) => {
-                complain(name, &error);
+                TOOL.complain(name, &error);
                 code = ExitCode::FAILURE;
                 Ok(())
             }
@@ -152,7 +128,7 @@ async fn width(columns: Columns, names: &[OsString]) -> io::Result<usize> {
         let name = name.clone();
         smol::spawn(async move {
             match name == "-" {
-                true => standard_input()?.metadata().await,
+                true => file_of(io::stdin())?.metadata().await,
                 false => aiofiles::metadata(name).await,
             }
         })
@@ -247,26 +223,4 @@ impl Counts {
         self.words += other.words;
         self.bytes += other.bytes;
     }
-}
-
-/// Tells what went wrong, and with which file, unless the error names it itself.
-fn complain(name: &OsStr, error: &io::Error) {
-    let mut stderr = io::stderr();
-    // If even that fails, there is nobody left to tell.
-    let _ = match PathError::of(error) {
-        Some(error) => writeln!(stderr, "wc: {error}"),
-        None => writeln!(stderr, "wc: {}: {error}", name.display()),
-    };
-}
-
-#[cfg(unix)]
-fn standard_input() -> io::Result<File> {
-    use std::os::fd::AsFd as _;
-    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
-}
-
-#[cfg(windows)]
-fn standard_input() -> io::Result<File> {
-    use std::os::windows::io::AsHandle as _;
-    Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
 }

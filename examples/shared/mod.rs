@@ -1,12 +1,14 @@
 //! What the examples of three kinds of executor have in common: all of it but the executor.
 
-use std::env;
+mod tool;
+
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use aiofiles::{File, PathError};
+use aiofiles::File;
 use futures_lite::AsyncBufReadExt as _;
+pub use tool::Tool;
 
 /// Counts the lines of a file. It runs on whatever executor polls it.
 pub async fn count_lines(path: OsString) -> io::Result<usize> {
@@ -24,54 +26,31 @@ pub async fn count_lines(path: OsString) -> io::Result<usize> {
 }
 
 /// The names of the files, or the code to exit with.
-pub fn arguments(program: &str) -> Result<Vec<OsString>, ExitCode> {
-    let names = env::args_os().skip(1).collect::<Vec<_>>();
-    if names.iter().any(|name| name == "--help") {
-        // It is no error if nobody reads it.
-        let _ = write!(
-            io::stdout(),
-            "Counts the lines of files.\n\nUsage: {program} FILE...\n"
-        );
-        return Err(ExitCode::SUCCESS);
-    }
+pub fn arguments(tool: &Tool) -> Result<Vec<OsString>, ExitCode> {
+    let names = tool.operands(|_| false)?;
     if names.is_empty() {
-        let _ = writeln!(
-            io::stderr(),
-            "{program}: no file given; see `{program} --help`"
-        );
-        return Err(ExitCode::from(2));
+        return Err(tool.misused("no file given"));
     }
     Ok(names)
 }
 
 /// Prints the counts, and the error of every file that could not be counted.
 pub fn report(
-    program: &str,
+    tool: &Tool,
     names: &[OsString],
     counts: impl IntoIterator<Item = io::Result<usize>>,
 ) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for (name, lines) in names.iter().zip(counts) {
-        let name = name.display();
-        let printed = match &lines {
-            Ok(lines) => writeln!(io::stdout(), "{lines} {name}"),
-            Err(error) => {
-                code = ExitCode::FAILURE;
-                // The errors of functions that take a path name it, those of open files do not.
-                let _ = match PathError::of(error) {
-                    Some(error) => writeln!(io::stderr(), "{program}: {error}"),
-                    None => writeln!(io::stderr(), "{program}: {name}: {error}"),
-                };
-                Ok(())
+        match lines {
+            Ok(lines) => {
+                if let Err(error) = writeln!(io::stdout(), "{lines} {}", name.display()) {
+                    return tool.cannot_print(&error);
+                }
             }
-        };
-        match printed {
-            Ok(()) => {}
-            // Whoever reads the output has seen enough.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
             Err(error) => {
-                let _ = writeln!(io::stderr(), "{program}: standard output: {error}");
-                return ExitCode::FAILURE;
+                tool.complain(name, &error);
+                code = ExitCode::FAILURE;
             }
         }
     }

@@ -70,4 +70,4 @@ pub use tools::{
     skip, succeeds, temp_dir, within_limit,
 };
 #[cfg(target_os = "linux")]
-pub use tools::{fd_count, thread_count};
+pub use tools::{fd_count, peak, thread_count};

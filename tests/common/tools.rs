@@ -141,6 +141,17 @@ pub fn thread_count() -> usize {
     std::fs::read_dir("/proc/self/task").expect("/proc").count()
 }
 
+/// The most memory that this process has had, in KiB.
+#[cfg(target_os = "linux")]
+pub fn peak() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    number
+        .and_then(|number| number.parse().ok())
+        .expect("a number")
+}
+
 /// Runs the closure on a thread of its own, and panics with the name if it panics or has not returned after two
 /// minutes (times `AIOFILES_TEST_SCALE` if above 1). That is not a limit on speed: it reports a hang.
 #[track_caller]

@@ -40,15 +40,6 @@ fn kinds(results: Vec<io::Result<Vec<u8>>>) -> Vec<Result<Vec<u8>, ErrorKind>> {
     results.into_iter().map(kind).collect()
 }
 
-/// The most memory that this process has had, in KiB.
-#[cfg(target_os = "linux")]
-fn peak() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let words = line.unwrap().split_whitespace().nth(1);
-    words.unwrap().parse().unwrap()
-}
-
 /// Small files of random sizes, and what is in them.
 fn many_files(dir: &Path, count: usize, rng: &mut Rng) -> BTreeMap<PathBuf, Vec<u8>> {
     let file = |number: usize| {

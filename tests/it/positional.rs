@@ -264,15 +264,6 @@ fn a_thousand_writes_in_any_order_make_the_whole_file() {
     });
 }
 
-/// The most memory that this process has had, in KiB.
-#[cfg(target_os = "linux")]
-fn peak() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let words = line.unwrap().split_whitespace().nth(1);
-    words.unwrap().parse().unwrap()
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn twenty_thousand_reads_at_once_are_right_and_bounded_in_memory() {

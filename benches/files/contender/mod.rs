@@ -110,6 +110,7 @@ pub trait Files: 'static {
     type File: Send + 'static;
     /// What a task reads and writes at offsets: one open file for all tasks, or a handle of its own where the crate has
     /// no calls for that, and seeks.
+    type At: Send + 'static;
     /// A file open for direct I/O.
     type Direct: Clone + Send + Sync + 'static;
 
@@ -120,8 +121,6 @@ pub trait Files: 'static {
         buf: AlignedBuf,
         offset: u64,
     ) -> impl Future<Output = io::Result<AlignedBuf>> + Send;
-
-    type At: Send + 'static;
 
     fn open(path: &Path) -> impl Future<Output = io::Result<Self::File>> + Send;
     fn create(path: &Path) -> impl Future<Output = io::Result<Self::File>> + Send;
@@ -159,7 +158,16 @@ pub trait Files: 'static {
     fn read_many_at(
         file: &mut Self::At,
         ranges: Vec<Range<u64>>,
-    ) -> impl Future<Output = io::Result<u64>> + Send;
+    ) -> impl Future<Output = io::Result<u64>> + Send {
+        async move {
+            let mut bytes = 0;
+            for range in ranges {
+                let buf = vec![0; (range.end - range.start) as usize];
+                bytes += Self::read_at(file, buf, range.start).await?.len() as u64;
+            }
+            Ok(bytes)
+        }
+    }
 
     /// `io::copy` of futures-lite, or the runtime's own.
     fn copy_open(
@@ -178,7 +186,15 @@ pub trait Files: 'static {
     fn write_path(path: &Path, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
     fn read_path(path: &Path) -> impl Future<Output = io::Result<Vec<u8>>> + Send;
     /// The bytes in these files, each read as a whole.
-    fn read_many(paths: &[PathBuf]) -> impl Future<Output = io::Result<u64>> + Send;
+    fn read_many(paths: &[PathBuf]) -> impl Future<Output = io::Result<u64>> + Send {
+        async move {
+            let mut bytes = 0;
+            for path in paths {
+                bytes += Self::read_path(path).await?.len() as u64;
+            }
+            Ok(bytes)
+        }
+    }
     fn remove(path: &Path) -> impl Future<Output = io::Result<()>> + Send;
     fn size(path: &Path) -> impl Future<Output = io::Result<u64>> + Send;
     /// The number of entries of `dir` whose type is "file".

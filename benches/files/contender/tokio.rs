@@ -1,8 +1,7 @@
 //! `tokio::fs`.
 
 use std::io::{self, SeekFrom};
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use aiofiles::AlignedBuf;
@@ -90,15 +89,6 @@ impl Files for TokioFs {
         file.sync_data().await
     }
 
-    async fn read_many_at(file: &mut File, ranges: Vec<Range<u64>>) -> io::Result<u64> {
-        let mut bytes = 0;
-        for range in ranges {
-            let buf = vec![0; (range.end - range.start) as usize];
-            bytes += Self::read_at(file, buf, range.start).await?.len() as u64;
-        }
-        Ok(bytes)
-    }
-
     async fn copy_open(from: &mut File, to: &mut File) -> io::Result<u64> {
         tokio::io::copy(from, to).await
     }
@@ -126,14 +116,6 @@ impl Files for TokioFs {
 
     async fn read_path(path: &Path) -> io::Result<Vec<u8>> {
         tokio::fs::read(path).await
-    }
-
-    async fn read_many(paths: &[PathBuf]) -> io::Result<u64> {
-        let mut bytes = 0;
-        for path in paths {
-            bytes += Self::read_path(path).await?.len() as u64;
-        }
-        Ok(bytes)
     }
 
     async fn remove(path: &Path) -> io::Result<()> {

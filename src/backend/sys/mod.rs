@@ -135,9 +135,7 @@ pub(crate) fn read_at(
     len: usize,
     offset: u64,
 ) -> io::Result<usize> {
-    // No read may reach beyond the largest offset, also one that asks for more than there is.
-    let room = LARGEST_OFFSET.saturating_sub(offset);
-    let len = len.min(usize::try_from(room).unwrap_or(usize::MAX));
+    let len = len.min(room_at(offset));
     if len == 0 {
         return Ok(0);
     }
@@ -152,8 +150,7 @@ pub(crate) fn read_into(
     memory: &mut [MaybeUninit<u8>],
     offset: u64,
 ) -> io::Result<usize> {
-    let room = usize::try_from(LARGEST_OFFSET.saturating_sub(offset)).unwrap_or(usize::MAX);
-    let len = memory.len().min(room);
+    let len = memory.len().min(room_at(offset));
     if len == 0 {
         return Ok(0);
     }
@@ -193,13 +190,19 @@ pub(crate) fn read_to_end(
     }
 }
 
+/// How many bytes there may be from `offset` on: no call may reach beyond the largest offset, also one that asks for more
+/// than there is.
+fn room_at(offset: u64) -> usize {
+    usize::try_from(LARGEST_OFFSET.saturating_sub(offset)).unwrap_or(usize::MAX)
+}
+
 /// Fills one buffer after the other from `offset`.
 pub(crate) fn read_vectored_at(
     file: &File,
     bufs: &mut [IoSliceMut<'_>],
     offset: u64,
 ) -> io::Result<usize> {
-    let room = usize::try_from(LARGEST_OFFSET.saturating_sub(offset)).unwrap_or(usize::MAX);
+    let room = room_at(offset);
     let len = bufs
         .iter()
         .map(|buf| buf.len())
@@ -227,7 +230,7 @@ pub(crate) fn write_vectored_at(
     bufs: &[IoSlice<'_>],
     offset: u64,
 ) -> io::Result<usize> {
-    let room = usize::try_from(LARGEST_OFFSET.saturating_sub(offset)).unwrap_or(usize::MAX);
+    let room = room_at(offset);
     let len = bufs
         .iter()
         .map(|buf| buf.len())
