@@ -396,14 +396,15 @@ fn drain(index: usize) {
     let leave = Leave(index);
     let mut holds = 0;
     let mut lingered = false;
+    let mut own = Own::default();
     loop {
         // Give back the device of the last job, and find out what to do next.
         let next = {
             let now = nanos();
             let mut dispatch = lock();
-            dispatch.end_of_job(index, now);
+            own.in_jobs += dispatch.end_of_job(index, now);
             dispatch.release(std::mem::take(&mut holds));
-            dispatch.next(index, now, lingered)
+            dispatch.next(index, now, lingered, &mut own)
         };
         let (job, crowded) = match next {
             Next::Run {
@@ -450,6 +451,35 @@ fn drain(index: usize) {
         run(job);
     }
     DRAINER.set(None);
+}
+
+/// What a drainer knows of its own jobs since it last looked at the processors, in nanoseconds.
+#[derive(Default)]
+struct Own {
+    /// When that was; zero if it has not yet.
+    looked: u64,
+    /// What time on a processor it had taken then.
+    taken: u64,
+    /// How long its jobs took since.
+    in_jobs: u64,
+}
+
+impl Own {
+    /// Begins anew, and says whether the jobs have rather waited than worked since the last time.
+    fn look(&mut self, now: u64) -> bool {
+        let Some(taken) = sys::thread_time() else {
+            return false;
+        };
+        let last = std::mem::replace(
+            self,
+            Own {
+                looked: now,
+                taken,
+                in_jobs: 0,
+            },
+        );
+        last.looked != 0 && taken.saturating_sub(last.taken) < last.in_jobs / 2
+    }
 }
 
 /// What a drainer does next.
@@ -506,17 +536,20 @@ impl Dispatch {
         Some(index)
     }
 
-    /// The job of a drainer has ended, if it had one: learns from what it cost.
-    fn end_of_job(&mut self, index: usize, now: u64) {
-        if let since @ 1.. = SINCE[index].swap(0, Ordering::Relaxed) {
-            // A slow one says little about the others.
-            let cost = now.saturating_sub(since).min(200_000);
-            self.usual_cost = (self.usual_cost * 15 + cost) / 16;
+    /// The job of a drainer has ended, if it had one: learns from what it cost, and returns that.
+    fn end_of_job(&mut self, index: usize, now: u64) -> u64 {
+        let since = SINCE[index].swap(0, Ordering::Relaxed);
+        if since == 0 {
+            return 0;
         }
+        let cost = now.saturating_sub(since);
+        // A slow one says little about the others.
+        self.usual_cost = (self.usual_cost * 15 + cost.min(200_000)) / 16;
+        cost
     }
 
     /// What a drainer is to do.
-    fn next(&mut self, index: usize, now: u64, lingered: bool) -> Next {
+    fn next(&mut self, index: usize, now: u64, lingered: bool, own: &mut Own) -> Next {
         // It wakes tasks without a job in hand, because a waker may end the process on this thread. One that does not
         // return counts as stuck.
         let held = HELD[index].len();
@@ -528,7 +561,7 @@ impl Dispatch {
             };
         }
         if !self.queue.is_empty() {
-            self.look_at_processors(now);
+            self.look_at_processors(now, own);
         }
         if let Some(job) = self.queue.pop_front() {
             WAITING.store(self.queue.len(), Ordering::Relaxed);
@@ -550,9 +583,9 @@ impl Dispatch {
         Next::Leave
     }
 
-    /// Finds out whether the drainers keep the processors busy. If they do not although work is queued, they wait for
-    /// something, and more of them would get more of it.
-    fn look_at_processors(&mut self, now: u64) {
+    /// Finds out whether the drainers keep the processors busy. If they do not although work is queued, and wait for
+    /// something instead, more of them would get more of it.
+    fn look_at_processors(&mut self, now: u64, own: &mut Own) {
         let (looked, taken) = self.looked;
         let time = now.saturating_sub(looked);
         if time < LOOK.as_nanos() as u64 {
@@ -562,13 +595,14 @@ impl Dispatch {
             return;
         };
         self.looked = (now, taken_now);
+        let waits = own.look(now);
         // After a pause there is nothing to be learned.
         if time > 20 * LOOK.as_nanos() as u64 {
             return;
         }
         let processors = PROCESSORS.load(Ordering::Relaxed);
         let busy = taken_now.saturating_sub(taken) * 100 / (time * processors as u64);
-        if busy < 75 {
+        if busy < 75 && waits {
             self.extra = (self.extra * 2)
                 .max(1)
                 .min(PER_DEVICE.saturating_sub(processors));

@@ -36,8 +36,17 @@ pub(crate) struct Facts {
 
 /// The processor time that this process has taken so far, in nanoseconds.
 pub(crate) fn processor_time() -> Option<u64> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+    Some(nanos_of(rustix::time::ClockId::ProcessCPUTime))
+}
+
+/// The processor time that this thread has taken so far, in nanoseconds.
+pub(crate) fn thread_time() -> Option<u64> {
+    Some(nanos_of(rustix::time::ClockId::ThreadCPUTime))
+}
+
+fn nanos_of(clock: rustix::time::ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(clock);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// How a file wants to be read and written.

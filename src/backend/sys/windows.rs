@@ -37,6 +37,11 @@ pub(crate) fn processor_time() -> Option<u64> {
     None
 }
 
+/// std does not tell.
+pub(crate) fn thread_time() -> Option<u64> {
+    None
+}
+
 /// How a file wants to be read and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
