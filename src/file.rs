@@ -916,7 +916,7 @@ async fn close(mut handle: Handle, lingering: Option<Lingering>) -> io::Result<(
 /// Takes over a file of std, at the position it has. No system call is made before the first operation.
 impl From<std::fs::File> for File {
     fn from(file: std::fs::File) -> File {
-        File::from_description(Description::foreign(file))
+        File::from_description(Description::foreign(file, None))
     }
 }
 

@@ -278,10 +278,12 @@ mod file;
 mod fs;
 mod lines;
 mod lock;
+mod mode;
 mod open;
 mod settle;
 mod space;
 mod stream;
+mod text;
 mod waiters;
 mod walk;
 
@@ -302,9 +304,14 @@ pub use fs::{
     symlink_metadata, try_exists, write,
 };
 pub use lines::{Chunks, LineReader};
-pub use open::OpenOptions;
+pub use mode::Mode;
+pub use open::{OpenOptions, open, open_with};
 pub use settle::settle;
 pub use space::copy_range;
+pub use text::{
+    Encoding, Errors, IntoLines, Lines, Newline, Newlines, TextFile, TextOptions, TextPosition,
+    open_text,
+};
 pub use walk::{Walk, WalkEntry, walk};
 
 #[cfg(feature = "testing")]

@@ -1,14 +1,17 @@
 //! Opening files.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_lite::AsyncSeekExt as _;
+
 use crate::backend::{self, BackendKind, Description, Place, sys};
 use crate::error::Context;
 use crate::file::File;
+use crate::mode::Mode;
 use crate::settle;
 use crate::stream::{Buffering, Stream};
 
@@ -342,6 +345,106 @@ impl OpenOptions {
     fn asked_nonblocking(&self) -> bool {
         sys::has_nonblocking(self.custom_flags)
     }
+}
+
+/// Opens a file of bytes with a [`Mode`]: `"r"`, `"w+b"`, `"a"`.
+///
+/// The position is 0 at first, and with `a` the end of the file. [`OpenOptions`] can say more, and
+/// [`open_text`](crate::open_text) opens files of text.
+///
+/// # Cancel safety
+///
+/// A dropped `open` leaks no descriptor. The file may have been created or truncated.
+///
+/// # Errors
+///
+/// * The mode is none, or one of text ([`InvalidInput`](io::ErrorKind::InvalidInput)). Nothing was opened.
+/// * Those of [`OpenOptions::open`].
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+///
+/// # futures_lite::future::block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("a.bin");
+/// let mut file = aiofiles::open(&path, "w+").await?;
+/// file.write_all(b"Hello").await?;
+/// file.seek(std::io::SeekFrom::Start(0)).await?;
+///
+/// let mut found = Vec::new();
+/// file.read_to_end(&mut found).await?;
+/// assert_eq!(found, b"Hello");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub async fn open<P: AsRef<Path>>(path: P, mode: &str) -> io::Result<File> {
+    let path = path.as_ref();
+    open_mode(path, Mode::of_bytes(mode).on("open", path)?).await
+}
+
+/// Opens a file with a mode, and goes where that begins.
+pub(crate) async fn open_mode(path: &Path, mode: Mode) -> io::Result<File> {
+    let file = mode.options().open(path).await?;
+    at_its_begin(file, mode).await.on("open", path)
+}
+
+/// Goes to the end of a file that is appended to.
+async fn at_its_begin(mut file: File, mode: Mode) -> io::Result<File> {
+    if mode.appends() {
+        match file.seek(SeekFrom::End(0)).await {
+            Err(error) if error.kind() != io::ErrorKind::NotSeekable => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(file)
+}
+
+/// Opens a file of bytes with a [`Mode`], by calling `opener` for the system call.
+///
+/// It gets the path and std's options for the mode, and may do whatever a program can do to get an open file: open it
+/// relative to a directory, with flags that nobody else knows, or hand out one that came through a socket. It runs on the
+/// thread pool, and may block.
+///
+/// # Cancel safety
+///
+/// A dropped `open_with` leaks no descriptor. The opener may still be called.
+///
+/// # Errors
+///
+/// * The mode is none, or one of text ([`InvalidInput`](io::ErrorKind::InvalidInput)). The opener was not called.
+/// * That of the opener.
+///
+/// # Panics
+///
+/// With the panic of the opener.
+///
+/// # Examples
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// let file = aiofiles::open_with("Cargo.toml", "r", |path, options| options.open(path)).await?;
+/// assert!(file.metadata().await?.len() > 0);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+#[doc(alias = "opener")]
+pub async fn open_with<P, O>(path: P, mode: &str, opener: O) -> io::Result<File>
+where
+    P: AsRef<Path>,
+    O: FnOnce(&Path, &std::fs::OpenOptions) -> io::Result<std::fs::File> + Send + 'static,
+{
+    let path = path.as_ref();
+    let mode = Mode::of_bytes(mode).on("open", path)?;
+    settle::reached_by(path).await;
+    let opened = Arc::<Path>::from(path);
+    let options = mode.options().std;
+    let open = backend::change(Place::of(&opened), {
+        let path = opened.clone();
+        move || opener(&path, &options)
+    });
+    let file = open.await.on("open", path)?;
+    let file = File::from_description(Description::foreign(file, Some(opened)));
+    at_its_begin(file, mode).await.on("open", path)
 }
 
 /// How long to wait before a FIFO is tried again: doubled each time, up to the longest.

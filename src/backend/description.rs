@@ -56,8 +56,8 @@ enum FinalError {
 
 impl Description {
     /// Takes over a descriptor that somebody else opened. Makes no system call.
-    pub(crate) fn foreign(file: File) -> Arc<Description> {
-        Arc::new(Description::new(file, None))
+    pub(crate) fn foreign(file: File, path: Option<Arc<Path>>) -> Arc<Description> {
+        Arc::new(Description::new(file, path))
     }
 
     /// Takes over a descriptor that this crate has just opened, with what is known about it. Runs on a pool thread.
