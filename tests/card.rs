@@ -687,6 +687,8 @@ async fn every_operation(dir: &Path) {
     let mut status = File::open("/proc/self/status").await.unwrap();
     status.read_to_end(&mut Vec::new()).await.unwrap();
     drop(status);
+    mark("text");
+    text(&dir.join("text")).await;
     mark("set_max_concurrent_operations");
     aiofiles::set_max_concurrent_operations(64);
     // What is given back by a timer is given back there, too.
@@ -696,6 +698,57 @@ async fn every_operation(dir: &Path) {
     smol::Timer::after(Duration::from_millis(2500)).await;
     drop(idle);
     mark("end");
+}
+
+/// Performs every operation of text files and of opening by a mode.
+async fn text(path: &Path) {
+    mark("open with a mode");
+    let mut bytes = aiofiles::open(path, "a+").await.unwrap();
+    bytes.write_all(b"bytes\n").await.unwrap();
+    mark("wrap");
+    drop(aiofiles::TextOptions::new().wrap(bytes));
+    mark("open_with");
+    let opened = aiofiles::open_with(path, "a", |path, options| options.open(path));
+    drop(opened.await.unwrap());
+    mark("open_text");
+    let options = aiofiles::TextOptions::new().encoding(aiofiles::Encoding::UTF_16);
+    let mut file = options.line_buffering(true).open(path, "w+").await.unwrap();
+    mark("write of text");
+    file.write("text\nof\nmany\nlines\n").await.unwrap();
+    file.writelines(["and", "more"]).await.unwrap();
+    file.flush().await.unwrap();
+    mark("seek and tell of text");
+    file.seek(aiofiles::TextPosition::START).await.unwrap();
+    assert_eq!(file.readline().await.unwrap(), "text\n");
+    let position = file.tell().await.unwrap();
+    file.seek_to_end().await.unwrap();
+    file.seek(position).await.unwrap();
+    mark("read of text");
+    assert_eq!(file.read(3).await.unwrap(), "of\n");
+    assert_eq!(file.lines().next().await.unwrap().unwrap(), "many");
+    assert_eq!(file.readlines(Some(1)).await.unwrap(), ["lines\n"]);
+    assert_eq!(file.read_to_end().await.unwrap(), "andmore");
+    mark("write of text after a read");
+    file.seek(position).await.unwrap();
+    file.read(1).await.unwrap();
+    file.write("x").await.unwrap();
+    mark("truncate of text");
+    file.truncate().await.unwrap();
+    mark("detach");
+    let mut bytes = file.detach().await.unwrap();
+    assert_eq!(bytes.stream_position().await.unwrap(), 16);
+    mark("close of text");
+    aiofiles::TextOptions::new()
+        .wrap(bytes)
+        .close()
+        .await
+        .unwrap();
+    mark("into_lines");
+    let lines = aiofiles::open_text("Cargo.toml", "r")
+        .await
+        .unwrap()
+        .into_lines();
+    assert!(lines.count().await > 10);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
