@@ -123,7 +123,7 @@ pub async fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
     let opened = backend::query(Place::of(&own), move || {
         let open = Arc::new(OpenDir {
             entries: Mutex::new(Some(sys::read_dir(&own)?)),
-            place: Place::Path(own),
+            place: Place::of(&own),
             ahead: Mutex::default(),
         });
         let first = open.fetch(FIRST_BLOCK);

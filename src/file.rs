@@ -689,6 +689,12 @@ impl File {
         }
     }
 
+    /// The same handle, of a file that this path led to.
+    pub(crate) fn named(mut self, path: Arc<Path>) -> File {
+        self.path = Some(path);
+        self
+    }
+
     /// A handle to an open file that nobody else has.
     pub(crate) fn from_description(description: Arc<Description>) -> File {
         File::from_stream(Stream::new(description, Buffering::default()))
@@ -916,7 +922,7 @@ async fn close(mut handle: Handle, lingering: Option<Lingering>) -> io::Result<(
 /// Takes over a file of std, at the position it has. No system call is made before the first operation.
 impl From<std::fs::File> for File {
     fn from(file: std::fs::File) -> File {
-        File::from_description(Description::foreign(file, None))
+        File::from_description(Description::foreign(file))
     }
 }
 

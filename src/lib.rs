@@ -35,7 +35,8 @@
 //! | to | use |
 //! |---|---|
 //! | read or write a whole file | [`read`], [`read_to_string`], [`write`](write()) |
-//! | open a file | [`File::open`], [`File::create`], [`File::create_new`], [`OpenOptions`] |
+//! | open a file | [`File::open`], [`File::create`], [`File::create_new`], [`OpenOptions`], [`open`](open()) with a [`Mode`] |
+//! | read and write text | [`open_text`], [`TextOptions`], [`TextFile`] |
 //! | take over one that is open, and give it back | `File::from`, [`File::into_std`] |
 //! | read or write at offsets, any number at once | [`File::read_at`], [`File::read_exact_at`], [`File::write_all_at`] and their like |
 //! | read many ranges, or many small files | [`File::read_many_at`], [`read_many`] |
@@ -52,6 +53,7 @@
 //! | wait for files that were dropped | [`settle`](settle()) |
 //! | find the code of the operating system in an error | [`raw_os_error`], [`PathError`] |
 //! | see what the thread pool does | [`backend`](backend()) |
+//! | use another pool | [`with_executor`], [`OpenOptions::executor`], [`set_executor`] |
 //!
 //! What only one system has (links, permission bits, open flags) is in the modules `unix` and `windows`.
 //!
@@ -155,6 +157,12 @@
 //! queries the same file by a path meanwhile waits for those bytes. Others, std and other processes, do not know of
 //! them: before handing a path to them, call [`settle`](settle()).
 //!
+//! # Text
+//!
+//! A [`TextFile`] is characters and lines over a file of bytes: [`open_text`] for UTF-8, [`TextOptions`] for other
+//! encodings, for what becomes of bytes that are no text ([`Errors`]), and for the ends of lines ([`Newline`]). It reads
+//! what the file has read ahead, so a line costs no dispatch, and it hands what is written to the file at once.
+//!
 //! # The end of the process
 //!
 //! When `main` returns, after a panic in it, or when `std::process::exit` is called, the process first writes what was
@@ -233,6 +241,9 @@
 //! variable `BLOCKING_MAX_THREADS` sets another number. When other jobs hold all of them, operations wait until one is
 //! free.
 //!
+//! A program may have a pool of its own for all of that: an [`Executor`], for the process ([`set_executor`]), for one open
+//! file ([`OpenOptions::executor`]) or for what one future does ([`with_executor`]).
+//!
 //! [`backend`](backend()) tells what runs the operations, and its counters.
 //!
 //! # Runtimes
@@ -252,6 +263,8 @@
 //! None is on by default.
 //!
 //! * `bytes`: `Bytes` and `BytesMut` as buffers of operations at offsets.
+//! * `encoding`: text files in all encodings of the WHATWG standard, by `encoding_rs`. UTF-8, UTF-16, ASCII and Latin-1 are
+//!   always there.
 //! * `testing`: the module just described.
 //!
 //! # Platforms
@@ -291,7 +304,10 @@ mod walk;
 pub use std::fs::{FileType, Metadata, Permissions};
 
 pub use backend::sys::Advice;
-pub use backend::{Backend, BackendKind, DirectAlignment, backend, set_max_concurrent_operations};
+pub use backend::{
+    Backend, BackendKind, DirectAlignment, Executor, Work, backend, set_executor,
+    set_max_concurrent_operations, with_executor,
+};
 pub use batch::{ReadMany, read_many};
 pub use buf::{AlignedBuf, BufResult, IoBuf, IoBufMut, Slice};
 pub use copy::{copy, copy_between, copy_with_progress};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_lite::AsyncSeekExt as _;
 
-use crate::backend::{self, BackendKind, Description, Place, sys};
+use crate::backend::{self, BackendKind, Description, Executor, Place, Shared, sys};
 use crate::error::Context;
 use crate::file::File;
 use crate::mode::Mode;
@@ -46,6 +46,7 @@ pub struct OpenOptions {
     unbuffered: bool,
     backend: Option<BackendKind>,
     direct: bool,
+    executor: Option<Shared>,
 }
 
 impl Default for OpenOptions {
@@ -73,6 +74,7 @@ impl OpenOptions {
             unbuffered: false,
             backend: None,
             direct: false,
+            executor: None,
         }
     }
 
@@ -214,6 +216,25 @@ impl OpenOptions {
         self
     }
 
+    /// Runs the operations of the file on a pool of the user's own, from the opening on. Handles and cursors made from
+    /// the file use the same pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aiofiles::{OpenOptions, Work};
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let threads = |work: Work| drop(std::thread::spawn(|| work.run()));
+    /// let file = OpenOptions::new().read(true).executor(threads).open("Cargo.toml").await?;
+    /// assert!(file.metadata().await?.is_file());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn executor(&mut self, executor: impl Executor) -> &mut OpenOptions {
+        self.executor = Some(Shared::new(executor));
+        self
+    }
+
     /// Opens the file at `path`.
     ///
     /// A FIFO opens at once for reading, and the first read waits for data; for writing it opens as soon as there is a
@@ -302,7 +323,8 @@ impl OpenOptions {
         let path = Arc::<Path>::from(path);
         loop {
             let (options, opened) = (self.clone(), path.clone());
-            let open = backend::change(Place::of(&path), move || options.open_now(opened, false));
+            let place = Place::of(&path).on(self.executor.as_ref());
+            let open = backend::change(place, move || options.open_now(opened, false));
             match open.await {
                 Ok(Opened::Description(description)) => return Ok(description),
                 Ok(Opened::NoReader) => {
@@ -443,7 +465,7 @@ where
         move || opener(&path, &options)
     });
     let file = open.await.on("open", path)?;
-    let file = File::from_description(Description::foreign(file, Some(opened)));
+    let file = File::from_description(Description::foreign(file)).named(opened);
     at_its_begin(file, mode).await.on("open", path)
 }
 

@@ -735,8 +735,13 @@ async fn text(path: &Path) {
     mark("truncate of text");
     file.truncate().await.unwrap();
     mark("detach");
-    let mut bytes = file.detach().await.unwrap();
+    let bytes = file.detach().await.unwrap();
     assert_eq!(bytes.stream_position().await.unwrap(), 16);
+    mark("with_executor");
+    let thread = |work: aiofiles::Work| drop(std::thread::spawn(|| work.run()));
+    aiofiles::with_executor(thread, aiofiles::metadata(path))
+        .await
+        .unwrap();
     mark("close of text");
     aiofiles::TextOptions::new()
         .wrap(bytes)

@@ -131,6 +131,25 @@ fn child(way: &str, kind: Kind, mut rng: fastrand::Rng, path: &Path) -> ExitCode
             }
             exit(0)
         }),
+        // A pool of the user's own that does nothing any more once the bytes are accepted.
+        "executor" => runtime.block_on(async move {
+            static KEPT: Mutex<Option<Vec<aiofiles::Work>>> = Mutex::new(None);
+            let pool = |work: aiofiles::Work| {
+                if let Some(kept) = &mut *KEPT.lock().expect("no panic") {
+                    return kept.push(work);
+                }
+                thread::spawn(|| work.run());
+            };
+            let mut options = File::options();
+            let options = options.write(true).create(true).executor(pool);
+            let mut file = options.open(&path).await.expect("a new file");
+            file.flush().await.expect("it is open");
+            *KEPT.lock().expect("no panic") = Some(Vec::new());
+            // As much as is accepted before anything is written.
+            let accepted = file.write(&numbered(rng.usize(1..MOST))).await;
+            report(accepted.expect("accepted"));
+            exit(0)
+        }),
         "busy" => busy(runtime, &path),
         "in-waker" => in_waker(runtime, path),
         _ => panic!("no such way to end: {way}"),
@@ -362,6 +381,7 @@ const BY_EXIT: fn() = || nothing_is_lost("exit", &RUNTIMES, Some(0));
 const BY_DROP_AND_EXIT: fn() = || nothing_is_lost("exit-dropped", &RUNTIMES, Some(0));
 const BY_EXIT_ON_ANOTHER_THREAD: fn() = || nothing_is_lost("exit-elsewhere", &RUNTIMES, Some(0));
 const BY_EXIT_IN_A_POOL_JOB: fn() = || nothing_is_lost("exit-in-pool", &RUNTIMES, Some(0));
+const BY_EXIT_BEFORE_ITS_POOL_BEGINS: fn() = || nothing_is_lost("executor", &RUNTIMES, Some(0));
 const BY_A_PANIC_IN_MAIN: fn() = || nothing_is_lost("panic", &RUNTIMES, Some(101));
 const BY_DROPPING_THE_RUNTIME: fn() = || {
     nothing_is_lost(
@@ -451,7 +471,7 @@ fn nothing_is_lost_by_exit_in_a_waker_that_the_writing_job_wakes() {
     });
 }
 
-const CHECKS: [(&str, fn()); 13] = [
+const CHECKS: [(&str, fn()); 14] = [
     ("nothing_is_lost_when_main_returns", WHEN_MAIN_RETURNS),
     (
         "nothing_is_lost_when_the_file_is_never_dropped",
@@ -466,6 +486,10 @@ const CHECKS: [(&str, fn()); 13] = [
     (
         "nothing_is_lost_by_exit_in_a_pool_job",
         BY_EXIT_IN_A_POOL_JOB,
+    ),
+    (
+        "nothing_is_lost_by_exit_before_its_pool_begins",
+        BY_EXIT_BEFORE_ITS_POOL_BEGINS,
     ),
     ("nothing_is_lost_by_a_panic_in_main", BY_A_PANIC_IN_MAIN),
     (

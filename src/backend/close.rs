@@ -65,12 +65,15 @@ pub(super) fn close(file: File, device: Option<u64>, closed: Option<Arc<Answer<i
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     PENDING.fetch_add(1, Ordering::Relaxed);
     list().insert(number, closing);
-    pool::spawn(device.map_or(Place::Anywhere, Place::Device), move || {
-        let closing = list().remove(&number);
-        if let Some(closing) = closing {
-            end(closing);
-        }
-    });
+    pool::spawn(
+        device.map_or_else(Place::anywhere, Place::device),
+        move || {
+            let closing = list().remove(&number);
+            if let Some(closing) = closing {
+                end(closing);
+            }
+        },
+    );
 }
 
 /// Closes the files that wait for it, here and now.

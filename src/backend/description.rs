@@ -15,6 +15,7 @@ use std::task::Waker;
 use super::answer::Answer;
 use super::close;
 use super::direct::DirectAlignment;
+use super::executor::{self, Shared};
 use super::place::Place;
 use super::ready::Ready;
 use super::sys::{self, Facts};
@@ -31,6 +32,8 @@ pub(crate) struct Description {
     /// The file lock. Held around flock(2), so that taking and releasing do not overtake one another.
     lock: Mutex<()>,
     path: Option<Arc<Path>>,
+    /// The pool that its operations run on, if it is the user's own.
+    executor: Option<Shared>,
     /// How often the content was changed through handles made from one another.
     changes: AtomicU64,
     /// Handles and cursors on it.
@@ -56,8 +59,8 @@ enum FinalError {
 
 impl Description {
     /// Takes over a descriptor that somebody else opened. Makes no system call.
-    pub(crate) fn foreign(file: File, path: Option<Arc<Path>>) -> Arc<Description> {
-        Arc::new(Description::new(file, path))
+    pub(crate) fn foreign(file: File) -> Arc<Description> {
+        Arc::new(Description::new(file, None))
     }
 
     /// Takes over a descriptor that this crate has just opened, with what is known about it. Runs on a pool thread.
@@ -86,6 +89,7 @@ impl Description {
             lock_untold: AtomicUsize::new(0),
             lock_kept: AtomicBool::new(false),
             path,
+            executor: executor::current(),
             changes: AtomicU64::new(0),
             users: AtomicUsize::new(0),
             sync_error: Mutex::new(None),
@@ -231,9 +235,10 @@ impl Description {
 
     /// Where operations on it do their work.
     pub(crate) fn place(&self) -> Place {
-        self.facts
-            .get()
-            .map_or(Place::Anywhere, |facts| Place::Device(facts.identity.0))
+        let facts = self.facts.get();
+        facts
+            .map_or_else(Place::anywhere, |facts| Place::device(facts.identity.0))
+            .on(self.executor.as_ref())
     }
 
     /// The number of changes so far: what was read ahead under an older number is stale.

@@ -18,6 +18,7 @@ mod close;
 pub(crate) mod delegate;
 mod description;
 mod direct;
+mod executor;
 mod exit;
 #[cfg_attr(not(feature = "testing"), path = "no_fault.rs")]
 pub(crate) mod fault;
@@ -38,6 +39,8 @@ pub(crate) use close::{
 };
 pub(crate) use description::Description;
 pub use direct::DirectAlignment;
+pub(crate) use executor::Shared;
+pub use executor::{Executor, Work, set_executor, with_executor};
 pub(crate) use exit::{is_ending, progress};
 pub use info::{Backend, BackendKind, backend, set_max_concurrent_operations};
 pub(crate) use op::{Call, Manner, Op};
@@ -95,7 +98,7 @@ where
 
 /// Drops something whose drop may block: here if this thread may block, otherwise on the pool.
 pub(crate) fn drop_elsewhere<T: Send + 'static>(value: T) {
-    run_elsewhere(Place::Anywhere, move || drop(value));
+    run_elsewhere(Place::anywhere(), move || drop(value));
 }
 
 /// Does something that may block: here if this thread may block, otherwise on the pool.

@@ -1,5 +1,6 @@
 //! The operations as values: each owns what it touches, and can run itself here and now.
 
+use super::executor::Shared;
 use super::place::Place;
 
 /// How an operation wants to be treated by the dispatcher.
@@ -23,6 +24,9 @@ pub(crate) trait Op: Send + 'static {
 
     /// Which device it waits for.
     fn place(&self) -> Place;
+
+    /// The user's own pool to perform it on, if there is one.
+    fn executor(&self) -> Option<&Shared>;
 
     /// Performs it here and now, blocking the thread.
     fn run(self) -> Self::Output;
@@ -48,6 +52,10 @@ where
 
     fn place(&self) -> Place {
         self.place.clone()
+    }
+
+    fn executor(&self) -> Option<&Shared> {
+        self.place.executor()
     }
 
     fn run(self) -> T {

@@ -6,9 +6,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-/// The device that an operation waits for, as far as it can be told without waiting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+use super::executor::{self, Shared};
+
+/// What an operation waits for, as far as it can be told without waiting, and which pool it waits on.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    site: Site,
+    /// The user's own pool, if there is one for it.
+    executor: Option<Shared>,
+}
+
+#[derive(Clone, Debug)]
+enum Site {
     /// Not known.
     Anywhere,
     /// The device with this number.
@@ -18,19 +27,49 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    fn new(site: Site) -> Place {
+        Place {
+            site,
+            executor: executor::current(),
+        }
+    }
+
+    /// A place of which nothing is known.
+    pub(crate) fn anywhere() -> Place {
+        Place::new(Site::Anywhere)
+    }
+
+    /// The device with this number.
+    pub(crate) fn device(device: u64) -> Place {
+        Place::new(Site::Device(device))
+    }
+
     /// The place of an operation on `path`.
     pub(crate) fn of(path: &Arc<Path>) -> Place {
-        Place::Path(path.clone())
+        Place::new(Site::Path(path.clone()))
+    }
+
+    /// The same with the pool of an open file, if that has one.
+    pub(crate) fn on(mut self, executor: Option<&Shared>) -> Place {
+        if let Some(executor) = executor {
+            self.executor = Some(executor.clone());
+        }
+        self
+    }
+
+    /// The pool.
+    pub(super) fn executor(&self) -> Option<&Shared> {
+        self.executor.as_ref()
     }
 
     /// A number that is the same for operations on the same device. Zero means unknown.
     ///
     /// Only called on pool threads: it may read the mount table.
     pub(super) fn key(&self) -> u64 {
-        match self {
-            Place::Anywhere => 0,
-            Place::Device(device) => *device,
-            Place::Path(path) => mounts::key(path),
+        match &self.site {
+            Site::Anywhere => 0,
+            Site::Device(device) => *device,
+            Site::Path(path) => mounts::key(path),
         }
     }
 }

@@ -28,6 +28,7 @@ use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
+use super::executor::{self, Shared};
 use super::fault;
 use super::op::{Manner, Op};
 use super::place::Place;
@@ -67,7 +68,7 @@ pub(crate) trait Task: Send + Sync {
 
     /// Where the work is done.
     fn place(&self) -> Place {
-        Place::Anywhere
+        Place::anywhere()
     }
 }
 
@@ -78,6 +79,8 @@ pub(crate) struct Job {
     must_run: bool,
     /// The device of which it holds a share already, because it was set aside for that; zero if none.
     holds: u64,
+    /// The pool to run it on, if it is the user's own.
+    executor: Option<Shared>,
     /// What it inherits from the code that submitted it: its fault plan.
     pub(super) context: fault::Context,
 }
@@ -91,18 +94,28 @@ impl fmt::Debug for Job {
 }
 
 impl Job {
-    fn new(task: Arc<dyn Task>, must_run: bool) -> Job {
+    fn new(task: Arc<dyn Task>, must_run: bool, executor: Option<Shared>) -> Job {
         Job {
             task,
             must_run,
             holds: 0,
+            executor,
             context: fault::Context::current(),
         }
+    }
+
+    /// Whether accepted bytes depend on it.
+    pub(super) fn must_run(&self) -> bool {
+        self.must_run
     }
 
     /// Runs the task on this thread.
     pub(crate) fn run(self) {
         let _entered = self.context.enter();
+        // What it begins runs where it does.
+        let _on = self
+            .executor
+            .map(|executor| executor::enter(Some(executor)));
         // Tasks catch their own panics; this one catches those of wakers, so that a drainer outlives them.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| self.task.run()));
     }
@@ -184,8 +197,9 @@ fn nanos() -> u64 {
 /// Starts `op` on the pool.
 pub(crate) fn submit<O: Op>(op: O) -> InFlight<O::Output> {
     let manner = op.manner();
+    let executor = op.executor().cloned();
     let (slot, in_flight) = Slot::new(op);
-    let job = Job::new(slot, false);
+    let job = Job::new(slot, false, executor);
     match manner {
         Manner::Query | Manner::Change => enqueue(job),
         Manner::Long => start_alone(job),
@@ -195,7 +209,8 @@ pub(crate) fn submit<O: Op>(op: O) -> InFlight<O::Output> {
 
 /// Runs `work` on the pool; nobody waits for it, and nothing cancels it.
 pub(crate) fn spawn(place: Place, work: impl FnOnce() + Send + 'static) {
-    enqueue(Job::new(Closure::new(place, work), false));
+    let executor = place.executor().cloned();
+    enqueue(Job::new(Closure::new(place, work), false, executor));
 }
 
 /// Runs `work`, on which accepted bytes depend: the exit of the process waits for it.
@@ -210,7 +225,8 @@ pub(crate) fn spawn_accepted(place: Place, work: impl FnOnce() + Send + 'static)
             panic::resume_unwind(panic);
         }
     };
-    enqueue(Job::new(Closure::new(place, work), true));
+    let executor = place.executor().cloned();
+    enqueue(Job::new(Closure::new(place, work), true, executor));
 }
 
 /// Drives `future` to its end, one poll a job; nobody waits for it, and nothing cancels it.
@@ -218,6 +234,7 @@ pub(crate) fn drive(future: impl Future<Output = ()> + Send + 'static) {
     let driven = Arc::new(Driven {
         future: Mutex::new(Some(Box::pin(future))),
         queued: AtomicBool::new(false),
+        executor: executor::current(),
         context: fault::Context::current(),
     });
     driven.wake();
@@ -279,7 +296,9 @@ pub(super) fn figures() -> Figures {
     Figures {
         operations: dispatch.operations,
         jobs: dispatch.jobs,
-        queued: dispatch.queue.len() + dispatch.aside.values().map(VecDeque::len).sum::<usize>(),
+        queued: dispatch.queue.len()
+            + dispatch.aside.values().map(VecDeque::len).sum::<usize>()
+            + executor::count_away(),
         running: RUNNING.load(Ordering::Relaxed),
         drainers: dispatch.drainers.count_ones() as usize,
     }
@@ -313,6 +332,7 @@ pub(super) fn take_accepted(patience: Duration) -> Option<Vec<Job>> {
             }
         }
     }
+    taken.extend(executor::take_accepted());
     Some(taken)
 }
 
@@ -321,8 +341,33 @@ fn enqueue(job: Job) {
     let Some(job) = fault::intercept(job) else {
         return;
     };
+    if job.executor.is_some() {
+        return give_away(job);
+    }
+    enqueue_here(job, true);
+}
+
+/// Gives a job to the user's own pool.
+fn give_away(job: Job) {
+    {
+        let mut dispatch = lock();
+        dispatch.operations += 1;
+        dispatch.jobs += 1;
+    }
+    if let Some(executor) = job.executor.clone() {
+        executor.give_job(job);
+    }
+}
+
+/// Takes a job back that the user's own pool did not want.
+pub(super) fn bring_back(job: Job) {
+    enqueue_here(job, false);
+}
+
+/// Puts a job into our own queue.
+fn enqueue_here(job: Job, is_new: bool) {
     let mut dispatch = lock();
-    dispatch.operations += 1;
+    dispatch.operations += u64::from(is_new);
     dispatch.queue.push_back(job);
     WAITING.store(dispatch.queue.len(), Ordering::Relaxed);
 
@@ -357,24 +402,39 @@ fn start_alone(job: Job) {
     let Some(job) = fault::intercept(job) else {
         return;
     };
+    if job.executor.is_some() {
+        return give_away(job);
+    }
     {
         let mut dispatch = lock();
         dispatch.operations += 1;
         dispatch.jobs += 1;
     }
-    blocking::unblock(move || {
-        let _may_block = allow_blocking();
-        run(job);
-    })
-    .detach();
+    match executor::of_process() {
+        Some(executor) => executor.give_job(job),
+        None => blocking::unblock(move || run_here(job)).detach(),
+    }
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the file that hands work to the pool"
 )]
-fn start_drainer(index: usize) {
+pub(super) fn start_drainer_of_ours(index: usize) {
     blocking::unblock(move || drain(index)).detach();
+}
+
+fn start_drainer(index: usize) {
+    match executor::of_process() {
+        Some(executor) => executor.give_drainer(index),
+        None => start_drainer_of_ours(index),
+    }
+}
+
+/// Runs a job on this thread of some pool.
+pub(super) fn run_here(job: Job) {
+    let _may_block = allow_blocking();
+    run(job);
 }
 
 fn run(job: Job) {
@@ -384,7 +444,7 @@ fn run(job: Job) {
 }
 
 /// Takes one job after another until the queue is empty.
-fn drain(index: usize) {
+pub(super) fn drain(index: usize) {
     let _may_block = allow_blocking();
     DRAINER.set(Some(index));
     if PROCESSORS.load(Ordering::Relaxed) == 1 {
@@ -874,17 +934,20 @@ impl<F: FnOnce() + Send> Task for Closure<F> {
 struct Driven {
     future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
     queued: AtomicBool,
+    executor: Option<Shared>,
     context: fault::Context,
 }
 
 impl Wake for Driven {
     fn wake(self: Arc<Self>) {
         if !self.queued.swap(true, Ordering::AcqRel) {
+            let executor = self.executor.clone();
             let context = self.context.clone();
             enqueue(Job {
                 task: self,
                 must_run: false,
                 holds: 0,
+                executor,
                 context,
             });
         }

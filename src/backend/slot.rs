@@ -97,7 +97,7 @@ impl<O: Op> Task for Slot<O> {
     fn place(&self) -> Place {
         match &self.lock().stage {
             Stage::Queued(op) => op.place(),
-            _ => Place::Anywhere,
+            _ => Place::anywhere(),
         }
     }
 }

@@ -29,6 +29,7 @@ mod contract;
 mod cursors;
 mod direct;
 mod dirs;
+mod executor;
 mod files;
 mod kernel_errors;
 mod oracle;
