@@ -113,6 +113,16 @@ impl Files for Aiofiles {
         Ok(bytes)
     }
 
+    async fn text_lines(path: &Path) -> io::Result<u64> {
+        let mut file = aiofiles::open_text(path, "r").await?;
+        let mut lines = file.lines();
+        let mut bytes = 0;
+        while let Some(line) = lines.next().await {
+            bytes += line?.len() as u64;
+        }
+        Ok(bytes)
+    }
+
     async fn copy(from: &Path, to: &Path) -> io::Result<u64> {
         aiofiles::copy(from, to).await
     }

@@ -181,6 +181,10 @@ pub trait Files: 'static {
     ) -> impl Future<Output = io::Result<u64>> + Send;
     /// The bytes of all lines, without their ends, through the runtime's `lines`.
     fn lines(path: &Path) -> impl Future<Output = io::Result<u64>> + Send;
+    /// The same through a text file, where there is such a thing.
+    fn text_lines(path: &Path) -> impl Future<Output = io::Result<u64>> + Send {
+        Self::lines(path)
+    }
 
     fn copy(from: &Path, to: &Path) -> impl Future<Output = io::Result<u64>> + Send;
     fn write_path(path: &Path, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;

@@ -51,6 +51,7 @@ pub const ALL: &[Row] = &[
     copy::OPEN_FILES_UTIL,
     copy::PATHS,
     lines::ROW,
+    lines::TEXT,
     small_files::ONE,
     small_files::MANY,
     whole_files::ROW,
