@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use aiofiles::WalkEntry;
+use aiofiles::{File, WalkEntry};
+use smol::io::AsyncWriteExt as _;
 use smol::stream::StreamExt as _;
 use smol::{LocalExecutor, Task};
 use tool::Tool;
@@ -33,8 +34,9 @@ Usage: cp [-r] SOURCE DESTINATION
 On a terminal, standard error shows how far it has come. Symbolic links are followed, but with `-r` copied as links.
 
 Options:
-  -r, --recursive  Copy directories, with all that is in them
-      --help       Show this help
+  -r, --recursive     Copy directories, with all that is in them
+      --chunk-size=N  Copy N bytes at a time instead of leaving it to the kernel
+      --help          Show this help
 ",
 };
 
@@ -45,8 +47,12 @@ const AT_ONCE: usize = 8;
 const REDRAW: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
-    let mut recursive = false;
+    let (mut recursive, mut chunk_size) = (false, None);
     let operands = TOOL.operands(|option| {
+        if let Some(size) = option.strip_prefix("--chunk-size=") {
+            chunk_size = size.parse::<usize>().ok().filter(|size| *size > 0);
+            return chunk_size.is_some();
+        }
         let known = matches!(option, "-r" | "-R" | "--recursive");
         recursive |= known;
         known
@@ -65,6 +71,7 @@ fn main() -> ExitCode {
         executor: &executor,
         report: &report,
         recursive,
+        chunk_size,
         running: VecDeque::new(),
     };
     smol::block_on(executor.run(copier.copy_all(paths, target)));
@@ -80,6 +87,7 @@ struct Copier<'e, 'r> {
     executor: &'e LocalExecutor<'r>,
     report: &'r Report,
     recursive: bool,
+    chunk_size: Option<usize>,
     /// The copies that were started last, in order.
     running: VecDeque<Task<()>>,
 }
@@ -172,7 +180,7 @@ impl Copier<'_, '_> {
 
     /// Starts to copy a file, and waits for an earlier copy if there are enough of them.
     async fn start_copy(&mut self, from: PathBuf, to: PathBuf, len: u64) {
-        let report = self.report;
+        let (report, chunk_size) = (self.report, self.chunk_size);
         report.add_to_do(len);
         if self.running.len() == AT_ONCE
             && let Some(earliest) = self.running.pop_front()
@@ -181,25 +189,51 @@ impl Copier<'_, '_> {
         }
         self.running.push_back(
             self.executor
-                .spawn(async move { copy_file(report, &from, &to).await }),
+                .spawn(async move { copy_file(report, &from, &to, chunk_size).await }),
         );
     }
 }
 
-async fn copy_file(report: &Report, from: &Path, to: &Path) {
+async fn copy_file(report: &Report, from: &Path, to: &Path, chunk_size: Option<usize>) {
     // Copying would begin by truncating it.
     if is_same_file(from, to).await {
         let (from, to) = (from.display(), to.display());
         return report.failed(format!("`{from}` and `{to}` are the same file"));
     }
     let mut counted = 0;
-    let copied = aiofiles::copy_with_progress(from, to, |done, _| {
+    let mut progress = |done, _| {
         report.add_done(done - counted);
         counted = done;
-    });
-    if let Err(error) = copied.await {
+    };
+    let copied = match chunk_size {
+        None => aiofiles::copy_with_progress(from, to, progress)
+            .await
+            .map(drop),
+        Some(size) => copy_chunks(from, to, size, &mut progress).await,
+    };
+    if let Err(error) = copied {
         report.failed(error);
     }
+}
+
+/// Copies chunk by chunk: through the memory of this program, where [`aiofiles::copy`] leaves it to the kernel.
+async fn copy_chunks(
+    from: &Path,
+    to: &Path,
+    size: usize,
+    progress: &mut dyn FnMut(u64, u64),
+) -> io::Result<()> {
+    let input = File::open(from).await?;
+    let metadata = input.metadata().await?;
+    let mut output = File::create(to).await?;
+    let (mut chunks, mut done) = (input.chunks(size), 0);
+    while let Some(chunk) = chunks.try_next().await? {
+        output.write_all(&chunk).await?;
+        done += chunk.len() as u64;
+        progress(done, metadata.len());
+    }
+    output.set_permissions(metadata.permissions()).await?;
+    output.close().await
 }
 
 /// Creates a directory with the permissions of another, if it is not there.

@@ -926,6 +926,63 @@ impl From<std::fs::File> for File {
     }
 }
 
+/// Borrowing what stays open.
+impl File {
+    /// A file on a duplicate of an open file's descriptor: closing or dropping it leaves the other open.
+    ///
+    /// The two share what the system keeps for an open file: flags, locks and the kernel's position. This one begins at that
+    /// position, and does not move it; [`into_std`](Self::into_std) puts it where this one is.
+    ///
+    /// This is `fcntl(2)` with `F_DUPFD_CLOEXEC`, which waits for nothing, so it is done at once.
+    ///
+    /// # Errors
+    ///
+    /// * The process has too many open files.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    ///
+    /// use futures_lite::AsyncWriteExt;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("a.txt");
+    /// let mut std = std::fs::File::create(&path)?;
+    /// std.write_all(b"one ")?;
+    ///
+    /// let mut file = aiofiles::File::from_borrowed(&std)?;
+    /// file.write_all(b"two ").await?;
+    /// drop(file.into_std().await?);
+    ///
+    /// std.write_all(b"three")?;
+    /// assert_eq!(std::fs::read(&path)?, b"one two three");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    #[cfg(unix)]
+    #[doc(alias = "closefd")]
+    pub fn from_borrowed<D: std::os::fd::AsFd>(descriptor: D) -> io::Result<File> {
+        let duplicate = descriptor.as_fd().try_clone_to_owned()?;
+        Ok(File::from(std::fs::File::from(duplicate)))
+    }
+
+    /// A file on a duplicate of an open file's handle: closing or dropping it leaves the other open.
+    ///
+    /// The two share what the system keeps for an open file: locks and the kernel's position. This one begins at that
+    /// position, and does not move it; [`into_std`](Self::into_std) puts it where this one is.
+    ///
+    /// # Errors
+    ///
+    /// * The handle cannot be duplicated.
+    #[cfg(windows)]
+    #[doc(alias = "closefd")]
+    pub fn from_borrowed<H: std::os::windows::io::AsHandle>(handle: H) -> io::Result<File> {
+        let duplicate = handle.as_handle().try_clone_to_owned()?;
+        Ok(File::from(std::fs::File::from(duplicate)))
+    }
+}
+
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("File");
