@@ -703,6 +703,7 @@ async fn every_operation(dir: &Path) {
 }
 
 /// Performs every operation of text files and of opening by a mode.
+#[expect(clippy::disallowed_methods, reason = "a pool of the user's own has threads")]
 async fn text(path: &Path) {
     mark("open with a mode");
     let mut bytes = aiofiles::open(path, "a+").await.unwrap();
