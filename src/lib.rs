@@ -282,6 +282,7 @@ mod mode;
 mod open;
 mod settle;
 mod space;
+pub mod stdio;
 mod stream;
 mod text;
 mod waiters;
