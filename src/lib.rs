@@ -38,6 +38,9 @@
 //! | open a file | [`File::open`], [`File::create`], [`File::create_new`], [`OpenOptions`] |
 //! | take over one that is open, and give it back | `File::from`, [`File::into_std`] |
 //! | read or write at offsets, any number at once | [`File::read_at`], [`File::read_exact_at`], [`File::write_all_at`] and their like |
+//! | use a file and have it closed in any case | [`with`] |
+//! | use standard input, output and error | [`stdio`] |
+//! | have an object of `std::io` as a file, or one in memory | [`wrap`](wrap()), [`memory`] |
 //! | read many ranges, or many small files | [`File::read_many_at`], [`read_many`] |
 //! | have several positions on one open file | [`File::cursor`] |
 //! | go through chunks, or lines with any separator | [`File::chunks`], [`LineReader`] |
@@ -280,6 +283,7 @@ mod lines;
 mod lock;
 mod mode;
 mod open;
+mod scope;
 mod settle;
 mod space;
 pub mod stdio;
@@ -287,6 +291,7 @@ mod stream;
 mod text;
 mod waiters;
 mod walk;
+mod wrap;
 
 #[doc(no_inline)]
 pub use std::fs::{FileType, Metadata, Permissions};
@@ -307,6 +312,7 @@ pub use fs::{
 pub use lines::{Chunks, LineReader};
 pub use mode::Mode;
 pub use open::{OpenOptions, open, open_with};
+pub use scope::{Scoped, with};
 pub use settle::settle;
 pub use space::copy_range;
 pub use text::{
@@ -314,6 +320,7 @@ pub use text::{
     open_text,
 };
 pub use walk::{Walk, WalkEntry, walk};
+pub use wrap::{Wrapped, memory, wrap};
 
 #[cfg(feature = "testing")]
 pub mod testing;
