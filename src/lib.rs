@@ -180,6 +180,12 @@
 //! * The files of procfs, sysfs, cgroups and the like are unbuffered too: each write reaches them as it was made. They
 //!   are read to their end whatever length they claim to have. So is `/dev/zero` and its kind.
 //!
+//! # Standard streams
+//!
+//! The handles of [`stdio`] to standard input, output and error share one state each, and need not be opened or closed.
+//! Where a stream leads to a regular file, output goes where the kernel's position is, and `flush` of standard input puts
+//! that where the reader is: for children, `println!`, and whoever comes next in the shell.
+//!
 //! # Locks
 //!
 //! [`File::lock`] tries on the pool, and tries again by a timer, so that any number of waiting tasks holds no thread.
@@ -249,6 +255,8 @@
 //! With the feature `testing`, the module `aiofiles::testing` makes chosen system calls fail, come short, wait or
 //! panic, and runs the jobs of the pool one by one, so that a program can test how it takes a full disk or a cancelled
 //! write. Without the feature nothing of it is compiled.
+//!
+//! [`memory`] and [`wrap`](wrap()) stand in for files in code that asks for the traits only.
 //!
 //! # Features
 //!
@@ -329,7 +337,7 @@ pub mod unix;
 #[cfg(windows)]
 pub mod windows;
 
-/// The examples of the README are compiled and run too.
-#[cfg(doctest)]
+/// The examples of the README are compiled and run too. One of them is about the feature.
+#[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../README.md")]
 struct ReadmeExamples;

@@ -259,10 +259,10 @@ fn errors_and_panics_reach_the_caller_and_the_object_goes_on() {
                 match mood {
                     Mood::Panics => is_panic(written.map(drop)),
                     Mood::Fails => {
-                        assert_eq!(written.unwrap().unwrap_err().raw_os_error(), Some(5))
+                        assert_eq!(written.unwrap().unwrap_err().raw_os_error(), Some(5));
                     }
                     Mood::Lies => {
-                        assert_eq!(written.unwrap().unwrap_err().kind(), ErrorKind::Other)
+                        assert_eq!(written.unwrap().unwrap_err().kind(), ErrorKind::Other);
                     }
                     Mood::Interrupted => assert_eq!(written.unwrap().unwrap(), 1),
                 }
