@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice, IoSliceMut, SeekFrom};
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::thread;
 
@@ -20,8 +20,16 @@ use crate::text::{TextFile, TextOptions};
 /// The streams, once they are in use. Each holds one handle for ever, so that none of the others is the last.
 static STREAMS: [OnceLock<File>; 3] = [const { OnceLock::new() }; 3];
 
-/// Held while a text handle takes a line out of standard input, so that no two of them take the same one.
-static TAKING: Mutex<()> = Mutex::new(());
+/// The beginning of a line that a text handle has taken out of standard input. It belongs to nobody before its end has
+/// come, so whoever goes away meanwhile takes nothing along, and no two handles share a line.
+static BEGUN: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// A line that is longer comes in parts.
+const LONGEST: usize = 1024 * 1024;
+
+fn begun() -> MutexGuard<'static, Vec<u8>> {
+    BEGUN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Which stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,26 +96,11 @@ pub struct Stdio {
     opening: Option<InFlight<io::Result<()>>>,
     /// Flushing of standard input that goes on.
     handing: Option<Arc<Answer<thread::Result<io::Result<()>>>>>,
-    /// For text: lines are taken whole, because a text file keeps what it has decoded to itself.
-    line: Option<Line>,
-}
-
-/// A line that was taken from the stream, or a part of one, and how much of it was consumed.
-#[derive(Default)]
-struct Line {
-    bytes: Vec<u8>,
+    /// For text: only whole lines are lent, because a text file keeps what it has decoded to itself.
+    by_line: bool,
+    /// What this handle has taken from the stream, and how much of it was consumed.
+    line: Vec<u8>,
     consumed: usize,
-}
-
-impl Line {
-    fn rest(&self) -> &[u8] {
-        &self.bytes[self.consumed..]
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.consumed = 0;
-    }
 }
 
 /// Standard input.
@@ -211,14 +204,18 @@ impl Stdio {
             file: None,
             opening: None,
             handing: None,
-            line: None,
+            by_line: false,
+            line: Vec::new(),
+            consumed: 0,
         }
     }
 
     /// Makes a text file of the handle.
     ///
-    /// From standard input it takes one line at a time. So handles can take turns after each line, those of bytes too;
-    /// what is left of a line in which reading ended stays with its text file.
+    /// From standard input it takes one whole line at a time, so handles can take turns after each line, those of bytes
+    /// too, and what was read of a line is not lost with a handle. What is left of a line in which reading ended
+    /// stays with its text file. Characters that come without the end of a line have to wait for it (or for the end of
+    /// the input, or more than 1 MiB); `options.wrap(stdin())` does not wait.
     ///
     /// # Examples
     ///
@@ -232,9 +229,7 @@ impl Stdio {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub fn text(mut self, options: TextOptions) -> TextFile<Stdio> {
-        if self.which == Which::Stdin {
-            self.line.get_or_insert_default();
-        }
+        self.by_line = self.which == Which::Stdin;
         options.wrap(self)
     }
 
@@ -299,24 +294,62 @@ impl Stdio {
         self.poll_file(cx).map_ok(Pin::new)
     }
 
-    /// How much of a line was taken from the stream, and not consumed.
-    fn taken(&self) -> i64 {
-        self.line.as_ref().map_or(0, |line| line.rest().len()) as i64
+    /// What was taken from the stream and not consumed.
+    fn rest(&self) -> &[u8] {
+        &self.line[self.consumed..]
     }
 
-    /// Takes a line out of the stream, or a part of one; nothing at the end.
+    fn consume_line(&mut self, n: usize) {
+        self.consumed += n;
+        if self.consumed == self.line.len() {
+            self.line = Vec::new();
+            self.consumed = 0;
+        }
+    }
+
+    /// Takes a line out of the stream; nothing at the end.
     fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut file = ready!(self.poll_input(cx))?;
-        let taking = TAKING.lock().unwrap_or_else(PoisonError::into_inner);
-        let lent = ready!(file.as_mut().poll_fill_buf(cx))?;
-        let len = memchr::memchr(b'\n', lent).map_or(lent.len(), |end| end + 1);
-        let bytes = lent[..len].to_vec();
-        file.as_mut().consume(len);
-        // The stream hears of it before somebody else has a turn.
-        file.stream()?;
-        drop(taking);
-        self.line = Some(Line { bytes, consumed: 0 });
+        let mut begun = begun();
+        loop {
+            let lent = ready!(file.as_mut().poll_fill_buf(cx))?;
+            if lent.is_empty() {
+                break;
+            }
+            let end = memchr::memchr(b'\n', lent);
+            let len = end.map_or(lent.len(), |end| end + 1);
+            begun.extend_from_slice(&lent[..len]);
+            file.as_mut().consume(len);
+            // The stream hears of it before somebody else has a turn.
+            file.stream()?;
+            if end.is_some() || begun.len() >= LONGEST {
+                break;
+            }
+        }
+        self.line = std::mem::take(&mut begun);
+        self.consumed = 0;
         Poll::Ready(Ok(()))
+    }
+
+    /// Moves the position of a file, counted from where the reader is.
+    fn poll_seek_input(&mut self, cx: &mut Context<'_>, pos: SeekFrom) -> Poll<io::Result<u64>> {
+        ready!(self.poll_input(cx))?;
+        let mut begun = begun();
+        let pos = match pos {
+            SeekFrom::Current(offset) => {
+                // The stream is beyond what was taken.
+                let taken = (self.rest().len() + begun.len()) as i64;
+                match offset.checked_sub(taken) {
+                    Some(offset) => SeekFrom::Current(offset),
+                    None => return Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
+                }
+            }
+            pos => pos,
+        };
+        let position = ready!(ready!(self.poll_input(cx))?.poll_seek(cx, pos))?;
+        begun.clear();
+        self.consume_line(self.rest().len());
+        Poll::Ready(Ok(position))
     }
 
     /// Puts the position of the operating system where the reader is.
@@ -326,16 +359,13 @@ impl Stdio {
             if STREAMS[self.which as usize].get().is_none() {
                 return Poll::Ready(Ok(()));
             }
-            let taken = self.taken();
-            let mut file = ready!(self.poll_input(cx))?;
-            if !file.stream()?.has_position_of_its_own() {
+            let stream = ready!(self.poll_input(cx))?.stream()?.clone();
+            if !stream.has_position_of_its_own() {
                 return Poll::Ready(Ok(()));
             }
-            if taken > 0 {
-                ready!(file.as_mut().poll_seek(cx, SeekFrom::Current(-taken)))?;
+            if !self.rest().is_empty() || !begun().is_empty() {
+                ready!(self.poll_seek_input(cx, SeekFrom::Current(0)))?;
             }
-            let stream = file.stream()?.clone();
-            self.line.iter_mut().for_each(Line::clear);
             let handing = Arc::<Answer<_>>::default();
             self.handing = Some(handing.clone());
             backend::drive(async move {
@@ -384,11 +414,17 @@ impl AsyncRead for Stdio {
         let this = self.get_mut();
         // A flush that was given up does not count for what is read now.
         this.handing = None;
-        if let Some(line) = &mut this.line
-            && !line.rest().is_empty()
-        {
-            let n = io::Read::read_vectored(&mut line.rest(), bufs)?;
-            line.consumed += n;
+        if this.rest().is_empty() && this.which == Which::Stdin {
+            let mut begun = begun();
+            if !begun.is_empty() {
+                let n = io::Read::read_vectored(&mut &begun[..], bufs)?;
+                begun.drain(..n);
+                return Poll::Ready(Ok(n));
+            }
+        }
+        if !this.rest().is_empty() {
+            let n = io::Read::read_vectored(&mut this.rest(), bufs)?;
+            this.consume_line(n);
             return Poll::Ready(Ok(n));
         }
         ready!(this.poll_input(cx))?.poll_read_vectored(cx, bufs)
@@ -399,21 +435,27 @@ impl AsyncBufRead for Stdio {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         this.handing = None;
-        if this.line.is_none() {
-            return ready!(this.poll_input(cx))?.poll_fill_buf(cx);
+        if this.rest().is_empty() {
+            if this.by_line {
+                ready!(this.poll_line(cx))?;
+            } else if this.which == Which::Stdin {
+                this.line = std::mem::take(&mut begun());
+                this.consumed = 0;
+            }
         }
-        if this.taken() == 0 {
-            ready!(this.poll_line(cx))?;
+        if this.by_line || !this.rest().is_empty() {
+            return Poll::Ready(Ok(this.rest()));
         }
-        Poll::Ready(Ok(this.line.as_ref().map_or(&[], Line::rest)))
+        ready!(this.poll_input(cx))?.poll_fill_buf(cx)
     }
 
     fn consume(self: Pin<&mut Self>, amt: usize) {
         let this = self.get_mut();
-        match (&mut this.line, &mut this.file) {
-            (Some(line), _) => line.consumed += amt.min(line.rest().len()),
-            (None, Some(file)) => Pin::new(file).consume(amt),
-            (None, None) => {}
+        let taken = this.rest().len();
+        if taken > 0 {
+            this.consume_line(amt.min(taken));
+        } else if let Some(file) = &mut this.file {
+            Pin::new(file).consume(amt);
         }
     }
 }
@@ -459,17 +501,8 @@ impl AsyncSeek for Stdio {
         if this.which != Which::Stdin {
             return Poll::Ready(Err(sys::not_seekable()));
         }
-        let pos = match pos {
-            SeekFrom::Current(offset) => SeekFrom::Current(
-                offset
-                    .checked_sub(this.taken())
-                    .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "invalid seek"))?,
-            ),
-            pos => pos,
-        };
-        let position = ready!(ready!(this.poll_input(cx))?.poll_seek(cx, pos))?;
-        this.line.iter_mut().for_each(Line::clear);
-        Poll::Ready(Ok(position))
+        this.handing = None;
+        this.poll_seek_input(cx, pos)
     }
 }
 
@@ -477,7 +510,7 @@ impl AsyncSeek for Stdio {
 impl Clone for Stdio {
     fn clone(&self) -> Stdio {
         Stdio {
-            line: self.line.as_ref().map(|_| Line::default()),
+            by_line: self.by_line,
             ..Stdio::new(self.which)
         }
     }

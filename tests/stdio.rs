@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         "not-for-reading" => runtime.block_on(not_for_reading()),
         "wrong-direction" => runtime.block_on(wrong_direction()),
         "lines" => runtime.block_on(lines()),
+        "two-readers" => runtime.block_on(two_readers(handle)),
         "part-of-a-line" => runtime.block_on(part_of_a_line()),
         "cancelled" => runtime.block_on(cancelled()),
         "full" => runtime.block_on(full()),
@@ -513,6 +514,58 @@ fn handles_take_turns_after_each_line() {
     });
 }
 
+/// Two tasks take the lines as they come.
+async fn two_readers(runtime: Handle) {
+    let tasks = [(); 2].map(|()| {
+        runtime.spawn(async move {
+            let mut input = stdio::stdin_text();
+            let mut taken = Vec::new();
+            loop {
+                let line = input.readline().await.unwrap();
+                if line.is_empty() {
+                    return taken;
+                }
+                taken.push(line);
+            }
+        })
+    });
+    for task in tasks {
+        let taken = task.await.concat();
+        stdio::stdout_text().write(&taken).await.unwrap();
+    }
+}
+
+fn each_line_goes_to_one_of_two_readers() {
+    each(|kind| {
+        let dir = temp_dir();
+        let path = dir.path().join("in");
+        let lines = (0..3000).map(|n| format!("{n}\n")).collect::<Vec<_>>();
+        fs::write(&path, lines.concat()).unwrap();
+        let mut piped = child("two-readers", kind)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = piped.stdin.take().unwrap();
+        input.write_all(lines.concat().as_bytes()).unwrap();
+        drop(input);
+        let filed = child("two-readers", kind)
+            .stdin(File::open(&path).unwrap())
+            .spawn()
+            .unwrap();
+        for (child, what) in [(piped, "a pipe"), (filed, "a file")] {
+            let found = output(child);
+            let mut found = found.split_inclusive('\n').collect::<Vec<_>>();
+            found.sort_by_key(|line| line.trim_end().parse::<usize>().unwrap());
+            let wrong = found.iter().zip(&lines).find(|(one, other)| one != other);
+            assert!(
+                found == lines,
+                "{kind}, {what}: {} lines, {wrong:?}",
+                found.len()
+            );
+        }
+    });
+}
+
 /// Stops inside of a line.
 async fn part_of_a_line() {
     let mut text = stdio::stdin_text();
@@ -547,6 +600,19 @@ async fn cancelled() {
         assert!(poll_n(stdio::stdin_text().readline(), 1).await.is_none());
     }
     say("now").await;
+    // A line is begun, its reader goes away, and another finds it whole.
+    let mut byte = [0];
+    input.read_exact(&mut byte).await.unwrap();
+    assert!(poll_n(stdio::stdin_text().readline(), 1).await.is_none());
+    assert!(poll_n(stdio::stdin_text().readline(), 1).await.is_none());
+    say("end").await;
+    assert_eq!(stdio::stdin_text().readline().await.unwrap(), "line\n");
+    // And if it is one of bytes that comes next.
+    assert!(poll_n(stdio::stdin_text().readline(), 1).await.is_none());
+    say("all").await;
+    input.read_exact(&mut byte).await.unwrap();
+    assert_eq!(&byte, b"a");
+    assert_eq!(input.fill_buf().await.unwrap()[0], b'l');
     let mut found = String::new();
     input.read_to_string(&mut found).await.unwrap();
     say(found).await;
@@ -558,13 +624,34 @@ fn a_cancelled_read_loses_nothing() {
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut now = [0; 4];
-        child.stdout.as_mut().unwrap().read_exact(&mut now).unwrap();
-        assert_eq!(&now, b"now\n");
+        let mut heard = [0; 4];
         let mut input = child.stdin.take().unwrap();
-        input.write_all(b"all of it").unwrap();
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut heard)
+            .unwrap();
+        assert_eq!(&heard, b"now\n");
+        input.write_all(b".li").unwrap();
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut heard)
+            .unwrap();
+        assert_eq!(&heard, b"end\n");
+        input.write_all(b"ne\nal").unwrap();
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut heard)
+            .unwrap();
+        assert_eq!(&heard, b"all\n");
+        input.write_all(b"l of it").unwrap();
         drop(input);
-        assert_eq!(output(child), "all of it\n", "{kind}");
+        assert_eq!(output(child), "ll of it\n", "{kind}");
     });
 }
 
@@ -639,6 +726,10 @@ const CHECKS: &[(&str, fn())] = &[
     (
         "handles_take_turns_after_each_line",
         handles_take_turns_after_each_line,
+    ),
+    (
+        "each_line_goes_to_one_of_two_readers",
+        each_line_goes_to_one_of_two_readers,
     ),
     (
         "what_is_left_of_a_line_in_a_file_can_be_read_as_bytes",
