@@ -14,8 +14,9 @@ use std::io;
 use std::process::ExitCode;
 
 use aiofiles::File;
-use smol::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
-use tool::{Tool, file_of};
+use aiofiles::stdio::{self, Stdio};
+use smol::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWriteExt as _};
+use tool::Tool;
 
 const TOOL: Tool = Tool {
     name: "cat",
@@ -50,17 +51,10 @@ fn main() -> ExitCode {
 /// The error is that of standard output: then nothing can follow.
 async fn cat(names: &[OsString]) -> io::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
-    let mut input = None;
-    let mut output = file_of(io::stdout())?;
+    let (mut input, mut output) = (stdio::stdin(), stdio::stdout());
     for name in names {
         let read = if name == "-" {
-            match &mut input {
-                Some(input) => copy(input, &mut output).await?,
-                none => match file_of(io::stdin()) {
-                    Ok(file) => copy(none.insert(file), &mut output).await?,
-                    Err(error) => Err(error),
-                },
-            }
+            copy(&mut input, &mut output).await?
         } else {
             match File::open(name).await {
                 Ok(mut file) => copy(&mut file, &mut output).await?,
@@ -68,22 +62,23 @@ async fn cat(names: &[OsString]) -> io::Result<ExitCode> {
             }
         };
         if let Err(error) = read {
-            // Standard error may be the same open file, whose position the kernel keeps. Ours is put there first.
-            output = File::from(output.into_std().await?);
+            // Standard error may lead to the same file: first what comes first.
+            output.flush().await?;
             TOOL.complain(name, &error);
             code = ExitCode::FAILURE;
         }
     }
-    // The same for whoever goes on with these two files after this program.
-    if let Some(input) = input {
-        input.into_std().await?;
-    }
-    output.into_std().await?;
+    // Whoever goes on with standard input finds it where this program has left it.
+    input.flush().await?;
+    output.flush().await?;
     Ok(code)
 }
 
 /// Copies what is left of `input`. The outer error is that of writing, the inner one that of reading.
-async fn copy(input: &mut File, output: &mut File) -> io::Result<io::Result<()>> {
+async fn copy(
+    input: &mut (impl AsyncBufRead + Unpin),
+    output: &mut Stdio,
+) -> io::Result<io::Result<()>> {
     loop {
         let bytes = match input.fill_buf().await {
             Ok([]) => return Ok(Ok(())),

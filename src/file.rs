@@ -763,7 +763,7 @@ fn take_file(stream: Arc<Stream>) -> Result<std::fs::File, (io::Error, Arc<Strea
     }
 }
 
-fn closed() -> io::Error {
+pub(crate) fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "file is closed")
 }
 

@@ -39,6 +39,9 @@
 //! | read and write text | [`open_text`], [`TextOptions`], [`TextFile`] |
 //! | take over one that is open, and give it back | `File::from`, [`File::into_std`] |
 //! | read or write at offsets, any number at once | [`File::read_at`], [`File::read_exact_at`], [`File::write_all_at`] and their like |
+//! | use a file and have it closed in any case | [`with`] |
+//! | use standard input, output and error | [`stdio`] |
+//! | have an object of `std::io` as a file, or one in memory | [`wrap`](wrap()), [`memory`] |
 //! | read many ranges, or many small files | [`File::read_many_at`], [`read_many`] |
 //! | have several positions on one open file | [`File::cursor`] |
 //! | go through chunks, or lines with any separator | [`File::chunks`], [`LineReader`] |
@@ -185,6 +188,12 @@
 //! * The files of procfs, sysfs, cgroups and the like are unbuffered too: each write reaches them as it was made. They
 //!   are read to their end whatever length they claim to have. So is `/dev/zero` and its kind.
 //!
+//! # Standard streams
+//!
+//! The handles of [`stdio`] to standard input, output and error share one state each, and need not be opened or closed.
+//! Where a stream leads to a regular file, output goes where the kernel's position is, and `flush` of standard input puts
+//! that where the reader is: for children, `println!`, and whoever comes next in the shell.
+//!
 //! # Locks
 //!
 //! [`File::lock`] tries on the pool, and tries again by a timer, so that any number of waiting tasks holds no thread.
@@ -258,6 +267,8 @@
 //! panic, and runs the jobs of the pool one by one, so that a program can test how it takes a full disk or a cancelled
 //! write. Without the feature nothing of it is compiled.
 //!
+//! [`memory`] and [`wrap`](wrap()) stand in for files in code that asks for the traits only.
+//!
 //! # Features
 //!
 //! None is on by default.
@@ -293,12 +304,15 @@ mod lines;
 mod lock;
 mod mode;
 mod open;
+mod scope;
 mod settle;
 mod space;
+pub mod stdio;
 mod stream;
 mod text;
 mod waiters;
 mod walk;
+mod wrap;
 
 #[doc(no_inline)]
 pub use std::fs::{FileType, Metadata, Permissions};
@@ -322,6 +336,7 @@ pub use fs::{
 pub use lines::{Chunks, LineReader};
 pub use mode::Mode;
 pub use open::{OpenOptions, open, open_with};
+pub use scope::{Scoped, with};
 pub use settle::settle;
 pub use space::copy_range;
 pub use text::{
@@ -329,6 +344,7 @@ pub use text::{
     open_text,
 };
 pub use walk::{Walk, WalkEntry, walk};
+pub use wrap::{Wrapped, memory, wrap};
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -337,7 +353,7 @@ pub mod unix;
 #[cfg(windows)]
 pub mod windows;
 
-/// The examples of the README are compiled and run too.
-#[cfg(doctest)]
+/// The examples of the README are compiled and run too. One of them is about the feature.
+#[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../README.md")]
 struct ReadmeExamples;

@@ -691,6 +691,63 @@ async fn every_operation(dir: &Path) {
     drop(status);
     mark("text");
     text(&dir.join("text")).await;
+    // The standard streams: the output leads to a file, as in `program > file`, if the test is started so.
+    mark("stdin");
+    let mut input = aiofiles::stdio::stdin();
+    input.read(&mut [0; 10]).await.unwrap();
+    mark("stdin, text");
+    aiofiles::stdio::stdin_text().readline().await.unwrap();
+    mark("stdin, flush");
+    input.flush().await.unwrap();
+    mark("stdout");
+    let mut output = aiofiles::stdio::stdout();
+    output.write_all(b"stdout\n").await.unwrap();
+    output.flush().await.unwrap();
+    mark("stdout, text");
+    let mut text = aiofiles::stdio::stdout_text();
+    text.write("text\n").await.unwrap();
+    text.close().await.unwrap();
+    mark("stderr");
+    let mut errors = aiofiles::stdio::stderr();
+    errors.write_all(b"stderr\n").await.unwrap();
+    errors.flush().await.unwrap();
+    mark("stdio, is_terminal");
+    assert!(!output.is_terminal().await);
+    mark("stdio, drop");
+    drop((input, output, text, errors));
+
+    // Objects of std, and scopes.
+    let object = elsewhere(|| std::fs::File::options().read(true).write(true).open(&other));
+    mark("wrap");
+    let mut object = aiofiles::wrap(object.unwrap()).seekable();
+    mark("wrap, read");
+    object.read(&mut [0; 10]).await.unwrap();
+    mark("wrap, fill_buf");
+    object.fill_buf().await.unwrap();
+    mark("wrap, write");
+    object.write_all(b"text").await.unwrap();
+    mark("wrap, seek");
+    object.seek(SeekFrom::Start(0)).await.unwrap();
+    mark("wrap, a cancelled write");
+    poll_once(object.write(b"text")).await;
+    mark("wrap, get_mut");
+    object.get_mut().await;
+    mark("wrap, close");
+    object.close().await.unwrap();
+    mark("wrap, drop");
+    drop(object);
+    mark("with");
+    aiofiles::with(File::create(&other), async |file| {
+        file.write_all(b"text").await
+    })
+    .await
+    .unwrap();
+    mark("with, failing");
+    aiofiles::with(File::open(&other), async |_| {
+        Err::<(), _>(std::io::Error::other("no"))
+    })
+    .await
+    .unwrap_err();
     mark("set_max_concurrent_operations");
     aiofiles::set_max_concurrent_operations(64);
     // What is given back by a timer is given back there, too.
@@ -703,7 +760,10 @@ async fn every_operation(dir: &Path) {
 }
 
 /// Performs every operation of text files and of opening by a mode.
-#[expect(clippy::disallowed_methods, reason = "a pool of the user's own has threads")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a pool of the user's own has threads"
+)]
 async fn text(path: &Path) {
     mark("open with a mode");
     let mut bytes = aiofiles::open(path, "a+").await.unwrap();
@@ -1100,6 +1160,22 @@ async fn fill_card(dir: &Path) -> Card {
     card.takes("a read from a pipe", 0, reader.read_exact(&mut [0; 4]))
         .await
         .unwrap();
+    // Objects of std, and what is in memory.
+    let mut object = aiofiles::wrap(std::io::Cursor::new(vec![0; 100_000]));
+    card.takes("a read of an object", 1, object.read(&mut [0; 4096]))
+        .await
+        .unwrap();
+    card.takes("a write of an object", 1, object.write_all(&[1; 4096]))
+        .await
+        .unwrap();
+    let mut memory = aiofiles::memory(vec![b'\n'; 100_000]);
+    card.takes("all that is done in memory", 0, async {
+        memory.read_to_end(&mut Vec::new()).await.unwrap();
+        memory.seek(SeekFrom::Start(0)).await.unwrap();
+        memory.write_all(&[1; 4096]).await.unwrap();
+        memory.close().await.unwrap();
+    })
+    .await;
     card.takes("settle, with nothing to wait for", 0, aiofiles::settle())
         .await;
     card

@@ -120,7 +120,7 @@ fn sources() -> Vec<PathBuf> {
 
 #[test]
 fn every_example_shows_its_help_and_refuses_what_it_does_not_know() {
-    for name in ["cat", "wc", "cp", "hash", "gather"]
+    for name in ["cat", "wc", "cp", "hash", "gather", "tail", "csv"]
         .into_iter()
         .chain(COUNTERS)
     {
@@ -144,6 +144,12 @@ fn every_example_shows_its_help_and_refuses_what_it_does_not_know() {
             &["a"],
             "gather: an output and an input are needed",
         ),
+        ("tail", &["-x", "a"], "tail: unknown option `-x`"),
+        ("tail", &[], "tail: one file is needed"),
+        ("tail", &["a", "b"], "tail: one file is needed"),
+        ("tail", &["a", "-n"], "tail: a number of lines is needed"),
+        ("tail", &["-n-3", "a"], "tail: a number of lines is needed"),
+        ("csv", &["-x"], "csv: unknown option `-x`"),
         ("on_tokio", &[], "on_tokio: no file given"),
         ("on_async_std", &[], "on_async_std: no file given"),
         ("sync", &[], "sync: no file given"),
@@ -955,4 +961,197 @@ fn gather_removes_what_it_could_not_fill() {
         ["gather: new: File too large (os error 27)"]
     );
     assert_eq!(listed(dir.path()), before);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// tail
+
+#[test]
+fn tail_writes_the_same_lines_as_the_systems() {
+    let Some(mut version) = gnu("tail") else {
+        return;
+    };
+    assert_success(&run(version.arg("--version")));
+    let dir = temp_dir();
+    let long = "x".repeat(70_000);
+    let texts = [
+        String::new(),
+        "\n".to_owned(),
+        "no end".to_owned(),
+        "one\ntwo\nthree\n".to_owned(),
+        "one\ntwo\n\nthree".to_owned(),
+        format!("{long}\n{long}\n{long}\nend"),
+        (0..50_000).map(|n| format!("{n}\n")).collect(),
+    ];
+    for (index, text) in texts.iter().enumerate() {
+        let path = dir.path().join(index.to_string());
+        fs::write(&path, text).expect("a file");
+        for lines in ["-n0", "-n1", "-n2", "-n3", "-n10", "-n20000", "-n60000"] {
+            let ours = run(example("tail").args(["-n", &lines[2..]]).arg(&path));
+            assert_success(&ours);
+            let theirs = run(gnu("tail").expect("it was there").arg(lines).arg(&path));
+            assert_same_bytes(&ours.stdout, &theirs.stdout);
+        }
+        assert_same_bytes(
+            run(example("tail").arg(&path)).stdout,
+            run(gnu("tail").expect("it was there").arg(&path)).stdout,
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn tail_reads_a_pipe_to_its_end() {
+    let output = run_with_input(
+        example("tail").args(["-n", "2", "/dev/stdin"]),
+        b"one\ntwo\nthree\n",
+    );
+    assert_success(&output);
+    assert_eq!(output.stdout, b"two\nthree\n");
+}
+
+/// A `tail -f` that is ended with the test, and what it writes.
+#[cfg(unix)]
+struct Following {
+    child: std::process::Child,
+    output: std::io::BufReader<std::process::ChildStdout>,
+}
+
+#[cfg(unix)]
+impl Following {
+    fn new(path: &Path) -> Following {
+        let mut child = example("tail")
+            .args(["-n", "2", "-f"])
+            .arg(path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let output = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
+        Following { child, output }
+    }
+
+    #[track_caller]
+    fn expect(&mut self, line: &str) {
+        use std::io::BufRead as _;
+        let mut found = String::new();
+        self.output.read_line(&mut found).expect("a line");
+        assert_eq!(found, format!("{line}\n"));
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn tail_follows_a_file_through_truncation_and_rotation() {
+    support::within_limit("tail -f", || {
+        let dir = temp_dir();
+        let (path, old) = (dir.path().join("log"), dir.path().join("log.1"));
+        fs::write(&path, "one\ntwo\nthree\n").expect("a file");
+        let mut tail = Following::new(&path);
+        tail.expect("two");
+        tail.expect("three");
+        let append = |path: &Path, text: &str| {
+            let mut file = File::options().append(true).open(path).expect("it exists");
+            file.write_all(text.as_bytes()).expect("written");
+        };
+        append(&path, "four\n");
+        tail.expect("four");
+        // In two parts, and more than any buffer holds.
+        append(&path, "fi");
+        append(&path, "ve\n");
+        tail.expect("five");
+        let long = "x".repeat(3 << 20);
+        append(&path, &format!("{long}\n"));
+        tail.expect(&long);
+        // Truncated, and written anew.
+        fs::write(&path, "after\n").expect("a file");
+        tail.expect("after");
+        // Renamed while the last lines are written, and later than that.
+        append(&path, "the last of the old\n");
+        fs::rename(&path, &old).expect("renamed");
+        fs::write(&path, "the first of the new\n").expect("a file");
+        tail.expect("the last of the old");
+        tail.expect("the first of the new");
+        append(&path, "the second\n");
+        tail.expect("the second");
+        // Gone for a while.
+        fs::remove_file(&path).expect("removed");
+        fs::write(dir.path().join("next"), "there again\n").expect("a file");
+        fs::rename(dir.path().join("next"), &path).expect("renamed");
+        tail.expect("there again");
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn tail_sleeps_while_nothing_comes() {
+    let (_dir, path) = {
+        let dir = temp_dir();
+        let path = dir.path().join("log");
+        fs::write(&path, "one\n").expect("a file");
+        (dir, path)
+    };
+    let mut tail = Following::new(&path);
+    tail.expect("one");
+    // Processor time in hundredths of a second: fields 14 and 15, counted behind the name.
+    let used = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", tail.child.id())).expect("/proc");
+        let fields = stat.rsplit(')').next().expect("fields").split_whitespace();
+        let times = fields.skip(11).take(2);
+        times
+            .map(|time| time.parse::<u64>().expect("a number"))
+            .sum::<u64>()
+    };
+    let before = used();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    // A loop that does not sleep would take 70.
+    assert!(used() - before < 20, "{} hundredths", used() - before);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// csv and mock
+
+#[test]
+fn csv_names_the_fields_and_takes_what_is_quoted_together() {
+    let dir = temp_dir();
+    let path = dir.path().join("table.csv");
+    let table = "id,name,remark\r\n1,Äpfel,\"two\nlines, and \"\"quotes\"\"\"\r\n2,,none\r\n";
+    fs::write(&path, table).expect("a file");
+    let expected = concat!(
+        r#"{"id": "1", "name": "Äpfel", "remark": "two\nlines, and \"quotes\""}"#,
+        "\n",
+        r#"{"id": "2", "name": "", "remark": "none"}"#,
+        "\n"
+    );
+    let named = run(example("csv").arg(&path));
+    assert_success(&named);
+    assert_same_bytes(named.stdout, expected);
+    let piped = run_with_input(&mut example("csv"), table.as_bytes());
+    assert_success(&piped);
+    assert_same_bytes(piped.stdout, expected);
+
+    fs::write(&path, "a,b\n1,2\n3\n").expect("a file");
+    let uneven = run(example("csv").arg(&path));
+    assert_eq!(uneven.status.code(), Some(1));
+    assert_eq!(complaints(&uneven).len(), 1);
+    assert_eq!(uneven.stdout, b"{\"a\": \"1\", \"b\": \"2\"}\n");
+}
+
+#[test]
+fn mock_finds_what_it_expects() {
+    let output = run(&mut example("mock"));
+    assert_success(&output);
+    assert_eq!(
+        output.stdout,
+        b"in memory: as expected\nwith a mock: as expected\n"
+    );
 }

@@ -68,7 +68,11 @@ fn every_name_of_python_has_a_test() {
     assert_eq!(proven, all.len());
     assert!(all.len() > 150);
     let names = all.iter().map(|entry| entry.python);
-    assert_eq!(names.collect::<BTreeSet<_>>().len(), all.len(), "a name stands there twice");
+    assert_eq!(
+        names.collect::<BTreeSet<_>>().len(),
+        all.len(),
+        "a name stands there twice"
+    );
 }
 
 #[test]

@@ -17,13 +17,23 @@ pub struct Tool {
 
 impl Tool {
     /// The operands, or the code to exit with. `option` is given every option, and says whether there is such a one.
-    pub fn operands(
+    pub fn operands(&self, option: impl FnMut(&str) -> bool) -> Result<Vec<OsString>, ExitCode> {
+        self.operands_beside_values(&[], option)
+    }
+
+    /// The same where some options have a value. It is given together with the option, also if it stands apart.
+    pub fn operands_beside_values(
         &self,
+        with_value: &[&str],
         mut option: impl FnMut(&str) -> bool,
     ) -> Result<Vec<OsString>, ExitCode> {
         let mut operands = Vec::new();
         let mut options = true;
-        for argument in env::args_os().skip(1) {
+        let mut arguments = env::args_os().skip(1);
+        while let Some(mut argument) = arguments.next() {
+            if options && with_value.iter().any(|option| argument == *option) {
+                argument.push(arguments.next().unwrap_or_default());
+            }
             match argument.to_str() {
                 Some("--") if options => options = false,
                 Some("--help") if options => {

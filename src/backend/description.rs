@@ -34,6 +34,8 @@ pub(crate) struct Description {
     path: Option<Arc<Path>>,
     /// The pool that its operations run on, if it is the user's own.
     executor: Option<Shared>,
+    /// Others read and write it at the kernel's position, and so do we.
+    shares_position: bool,
     /// How often the content was changed through handles made from one another.
     changes: AtomicU64,
     /// Handles and cursors on it.
@@ -63,6 +65,13 @@ impl Description {
         Arc::new(Description::new(file, None))
     }
 
+    /// Takes over a duplicate of a descriptor whose position belongs to others too: writes go where the kernel says.
+    pub(crate) fn sharing_position(file: File) -> Arc<Description> {
+        let mut description = Description::new(file, None);
+        description.shares_position = true;
+        Arc::new(description)
+    }
+
     /// Takes over a descriptor that this crate has just opened, with what is known about it. Runs on a pool thread.
     ///
     /// `made_nonblocking` says that O_NONBLOCK is our doing and not the user's wish.
@@ -90,6 +99,7 @@ impl Description {
             lock_kept: AtomicBool::new(false),
             path,
             executor: executor::current(),
+            shares_position: false,
             changes: AtomicU64::new(0),
             users: AtomicUsize::new(0),
             sync_error: Mutex::new(None),
@@ -128,7 +138,9 @@ impl Description {
         if let Some(facts) = self.facts.get() {
             return Ok(*facts);
         }
-        let facts = self.register(sys::probe(self.file())?)?;
+        let mut facts = self.register(sys::probe(self.file())?)?;
+        // A write without an offset, as in append mode.
+        facts.append |= self.shares_position;
         Ok(*self.facts.get_or_init(|| facts))
     }
 
@@ -142,6 +154,11 @@ impl Description {
 
     pub(crate) fn path(&self) -> Option<&Arc<Path>> {
         self.path.as_ref()
+    }
+
+    /// Whether others use the kernel's position too.
+    pub(crate) fn shares_position(&self) -> bool {
+        self.shares_position
     }
 
     pub(crate) fn file(&self) -> &File {

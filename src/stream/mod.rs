@@ -112,7 +112,7 @@ enum Position {
     /// Not asked yet: somebody else opened the file.
     Unknown,
     Known(u64),
-    /// Where the kernel left it after a write in append mode.
+    /// Where the kernel left it after a write in append mode, or after somebody else who shares its position.
     Kernel,
 }
 
@@ -385,6 +385,12 @@ impl Stream {
         Some(Lingering::begin(facts.identity))
     }
 
+    /// Whether it reads on from a position that the kernel does not know.
+    pub(crate) fn has_position_of_its_own(&self) -> bool {
+        let known = matches!(self.lock().position, Position::Known(_));
+        known && self.description.facts().is_some_and(has_position)
+    }
+
     /// The description, if no other stream has it.
     pub(crate) fn into_description(self) -> Option<Description> {
         Arc::into_inner(self.description)
@@ -399,7 +405,11 @@ impl Stream {
         state.rethrow();
         if let Some(facts) = self.description.facts() {
             if state.position == Position::Unknown {
-                state.position = Position::Known(facts.position);
+                state.position = if self.description.shares_position() && has_position(facts) {
+                    Position::Kernel
+                } else {
+                    Position::Known(facts.position)
+                };
             }
             return Poll::Ready(Ok(*facts));
         }

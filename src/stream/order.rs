@@ -1,13 +1,13 @@
 //! Changes that take a place in the order of a stream: reads and writes wait for those that came before.
 
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use super::{Caller, Stream};
-use crate::backend::{self, Description};
+use super::{Caller, Position, Stream, has_position};
+use crate::backend::{self, Description, sys};
 use crate::error::same_error;
 use crate::fairness;
 use crate::waiters::Seat;
@@ -68,6 +68,23 @@ impl Stream {
         work: impl FnOnce(&Description) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         self.take_turn(work, false).await
+    }
+
+    /// Puts the kernel's position where ours is, and follows it from then on: for others who share it.
+    pub(crate) async fn hand_position_over(self: &Arc<Self>) -> io::Result<()> {
+        let stream = self.clone();
+        self.in_order(move |description| {
+            // Reads and seeks wait for this, so nobody moves it meanwhile.
+            let Position::Known(position) = stream.lock().position else {
+                return Ok(());
+            };
+            if description.facts().is_some_and(has_position) {
+                sys::seek(description.file(), SeekFrom::Start(position))?;
+                stream.lock().position = Position::Kernel;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Copies up to `len` bytes from an offset in `source` to one in this file, in its place in the order. An error comes

@@ -44,6 +44,7 @@
 //!   which other tests of the binary would disturb. `AIOFILES_TEST_SCALE`, seeds and skips pass through.
 //! * [`alone_under`]`(&["unshare", "-m"], || ...)`: the same, started by a command; ask [`succeeds`]`(&["unshare", "-m",
 //!   "true"])` first and skip where it cannot be had. [`is_alone`]`()` tells the new process from the first one.
+//! * [`run_checks`]`(&[(name, check)])`: libtest's words for a binary with a `main` of its own (`harness = false`).
 //! * [`within_limit`]`(name, || ...)`: runs a closure on a thread of its own and panics with the name if it hangs.
 
 #![allow(
@@ -57,11 +58,13 @@
 )]
 
 mod cancel;
+mod checks;
 pub mod hostile;
 mod runtime;
 mod tools;
 
 pub use cancel::{CountingWaker, poll_n, poll_now, poll_once};
+pub use checks::run_checks;
 pub use runtime::{Handle, Kind, Runtime, Task, every_runtime, on_runtimes};
 #[cfg(unix)]
 pub use tools::is_root;

@@ -297,6 +297,19 @@ pub(crate) fn reopen_terminal(_: &File, _: &Facts) -> Option<File> {
     None
 }
 
+/// A duplicate of a standard stream of the process.
+pub(crate) fn standard(number: u8) -> io::Result<File> {
+    use std::os::fd::AsFd as _;
+    call(Call::Metadata, || {
+        let duplicate = match number {
+            0 => std::io::stdin().as_fd().try_clone_to_owned(),
+            1 => std::io::stdout().as_fd().try_clone_to_owned(),
+            _ => std::io::stderr().as_fd().try_clone_to_owned(),
+        };
+        duplicate.map(File::from)
+    })
+}
+
 /// Sets or clears O_NONBLOCK on the description.
 pub(crate) fn set_nonblocking(file: &File, nonblocking: bool) -> io::Result<()> {
     call(Call::Metadata, || {

@@ -248,6 +248,19 @@ pub(crate) fn is_no_reader(_: &io::Error) -> bool {
     false
 }
 
+/// A duplicate of a standard stream of the process.
+pub(crate) fn standard(number: u8) -> io::Result<File> {
+    use std::os::windows::io::AsHandle as _;
+    call(Call::Metadata, || {
+        let duplicate = match number {
+            0 => std::io::stdin().as_handle().try_clone_to_owned(),
+            1 => std::io::stdout().as_handle().try_clone_to_owned(),
+            _ => std::io::stderr().as_handle().try_clone_to_owned(),
+        };
+        duplicate.map(File::from)
+    })
+}
+
 pub(crate) fn bad_descriptor() -> io::Error {
     io::Error::from_raw_os_error(ERROR_INVALID_HANDLE)
 }
