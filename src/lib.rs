@@ -309,11 +309,12 @@ pub use open::{OpenOptions, open, open_with};
 pub use settle::settle;
 pub use space::copy_range;
 pub use text::{
-    Encoding, Errors, IntoLines, Lines, Newline, Newlines, TextFile, TextOptions, TextPosition,
-    open_text,
+    Encoding, Errors, IntoLines, Lines, Newline, Newlines, SetLen, TextFile, TextOptions,
+    TextPosition, open_text,
 };
 pub use walk::{Walk, WalkEntry, walk};
 
+pub mod tempfile;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(unix)]
