@@ -38,3 +38,4 @@ mod sendfile;
 mod space;
 mod special;
 mod steps;
+mod tempfile;

@@ -38,7 +38,10 @@ impl Naming {
 
 /// Creates a file without a name in `dir`.
 pub(crate) fn create_unnamed(naming: &Naming, dir: &Path) -> io::Result<File> {
-    let file = call(Call::Open, || ::tempfile::tempfile_in(dir))?;
+    let file = match access::create_nameless(naming, dir)? {
+        Some(file) => file,
+        None => call(Call::Open, || ::tempfile::tempfile_in(dir))?,
+    };
     access::grant_file(&file, naming)?;
     Ok(file)
 }
@@ -155,6 +158,35 @@ mod access {
         asked.map_or(usual, PermissionsExt::mode)
     }
 
+    /// Creates a file that never has a name; `None` where there is no such thing.
+    ///
+    /// `tempfile` would do that too, but with a mode that leaves everything to the umask.
+    #[cfg(target_os = "linux")]
+    pub(super) fn create_nameless(naming: &Naming, dir: &Path) -> io::Result<Option<File>> {
+        use rustix::fs::OFlags;
+        use rustix::io::Errno;
+
+        let mut options = fs::OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .mode(mode(naming, FILE))
+            .custom_flags(OFlags::TMPFILE.bits() as i32);
+        match call(Call::Open, || options.open(dir)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) => match Errno::from_io_error(&error) {
+                // So say file systems and kernels that have no such files.
+                Some(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT) => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn create_nameless(_: &Naming, _: &Path) -> io::Result<Option<File>> {
+        Ok(None)
+    }
+
     pub(super) fn file_options(naming: &Naming) -> fs::OpenOptions {
         let mut options = fs::OpenOptions::new();
         options
@@ -236,6 +268,10 @@ mod access {
 #[cfg(not(unix))]
 mod access {
     use super::*;
+
+    pub(super) fn create_nameless(_: &Naming, _: &Path) -> io::Result<Option<File>> {
+        Ok(None)
+    }
 
     pub(super) fn file_options(_: &Naming) -> fs::OpenOptions {
         let mut options = fs::OpenOptions::new();
