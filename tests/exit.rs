@@ -23,6 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aiofiles::File;
+use aiofiles::tempfile::{Builder, NamedTemporaryFile, TemporaryDirectory};
 use futures_lite::AsyncWriteExt as _;
 use support::*;
 
@@ -131,11 +132,55 @@ fn child(way: &str, kind: Kind, mut rng: fastrand::Rng, path: &Path) -> ExitCode
             }
             exit(0)
         }),
+        // What goes away has to go by then.
+        "temporary-return" => {
+            runtime.block_on(async move { drop(temporary(&path).await) });
+        }
+        "temporary-exit" => runtime.block_on(async move {
+            drop(temporary(&path).await);
+            exit(0)
+        }),
+        "temporary-in-pool" => runtime.block_on(async move {
+            drop(temporary(&path).await);
+            smol::unblock(|| exit(0)).await;
+        }),
+        "temporary-closed" => runtime.block_on(async move {
+            let (files, dirs) = temporary(&path).await;
+            for mut file in files {
+                let _ = poll_once(file.close()).await;
+            }
+            for mut dir in dirs {
+                let _ = poll_once(dir.close()).await;
+            }
+            exit(0)
+        }),
         "busy" => busy(runtime, &path),
         "in-waker" => in_waker(runtime, path),
         _ => panic!("no such way to end: {way}"),
     }
     ExitCode::SUCCESS
+}
+
+/// Files with bytes on their way, and directories with files in them, all in a new directory.
+async fn temporary(path: &Path) -> (Vec<NamedTemporaryFile>, Vec<TemporaryDirectory>) {
+    std::fs::create_dir(path).expect("a directory");
+    let (mut files, mut dirs) = (Vec::new(), Vec::new());
+    let mut options = Builder::new();
+    options.dir(path);
+    for n in 0..5 {
+        let mut file = options.named_temporary_file().await.expect("a file");
+        file.write_all(&numbered(n * 40_000))
+            .await
+            .expect("accepted");
+        files.push(file);
+        let dir = options.temporary_directory().await.expect("a directory");
+        for name in 0..20 {
+            std::fs::write(dir.path().join(name.to_string()), "").expect("a file");
+        }
+        dirs.push(dir);
+    }
+    assert_eq!(std::fs::read_dir(path).expect("a directory").count(), 10);
+    (files, dirs)
 }
 
 /// How many files the child of `many-files` leaves.
@@ -433,6 +478,28 @@ fn what_was_accepted_before_exit_is_there_though_threads_keep_writing() {
     });
 }
 
+fn what_is_temporary_is_gone_if_it_was_dropped_before_the_end() {
+    let ways = [
+        "temporary-return",
+        "temporary-exit",
+        "temporary-in-pool",
+        "temporary-closed",
+    ];
+    rounds(iterations(96), |n, path| {
+        let (way, kind) = (
+            ways[n % ways.len()],
+            RUNTIMES[n / ways.len() % RUNTIMES.len()],
+        );
+        let ended = run_child(way, kind, 0, path);
+        assert_eq!(ended.code, Some(0), "{way}, {kind}: {}", ended.errors);
+        let left = std::fs::read_dir(path).expect("its directory").count();
+        assert_eq!(
+            left, 0,
+            "{way}, {kind}: files and directories that are left"
+        );
+    });
+}
+
 fn nothing_is_lost_by_exit_in_a_waker_that_the_writing_job_wakes() {
     let whole = numbered(MOST);
     rounds(iterations(20), |n, path| {
@@ -451,7 +518,7 @@ fn nothing_is_lost_by_exit_in_a_waker_that_the_writing_job_wakes() {
     });
 }
 
-const CHECKS: [(&str, fn()); 13] = [
+const CHECKS: [(&str, fn()); 14] = [
     ("nothing_is_lost_when_main_returns", WHEN_MAIN_RETURNS),
     (
         "nothing_is_lost_when_the_file_is_never_dropped",
@@ -487,6 +554,10 @@ const CHECKS: [(&str, fn()); 13] = [
     (
         "what_was_accepted_before_exit_is_there_though_threads_keep_writing",
         what_was_accepted_before_exit_is_there_though_threads_keep_writing,
+    ),
+    (
+        "what_is_temporary_is_gone_if_it_was_dropped_before_the_end",
+        what_is_temporary_is_gone_if_it_was_dropped_before_the_end,
     ),
     (
         "nothing_is_lost_by_exit_in_a_waker_that_the_writing_job_wakes",
