@@ -833,7 +833,7 @@ fn a_mode_is_not_in_the_way_of_removal() {
         let mut dir = within(outer.path()).temporary_directory().await.unwrap();
         fill(dir.path());
         for name in ["a/b/c", "a/b", "a"] {
-            fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(0o000)).unwrap();
         }
         dir.close().await.unwrap();
         assert_eq!(names(outer.path()), [""; 0]);
