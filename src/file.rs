@@ -255,7 +255,8 @@ impl File {
         OpenOptions::new()
     }
 
-    /// The path that the file was opened with; `None` if it was not opened by this crate.
+    /// The path that the file was opened with, or was [persisted](crate::tempfile::NamedTemporaryFile::persist) to; `None`
+    /// if it was not opened by this crate.
     ///
     /// # Examples
     ///
@@ -689,15 +690,31 @@ impl File {
         }
     }
 
-    /// The same handle, of a file that this path led to.
-    pub(crate) fn named(mut self, path: Arc<Path>) -> File {
-        self.path = Some(path);
-        self
-    }
-
     /// A handle to an open file that nobody else has.
     pub(crate) fn from_description(description: Arc<Description>) -> File {
         File::from_stream(Stream::new(description, Buffering::default()))
+    }
+
+    /// A handle that is closed.
+    pub(crate) fn closed(path: Option<Arc<Path>>) -> File {
+        File {
+            stream: None,
+            closing: None,
+            lent: Lent::default(),
+            answered: None,
+            waited: false,
+            path,
+        }
+    }
+
+    /// Whether it was closed, or begins to be.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.stream.is_none()
+    }
+
+    /// The file has another path from now on.
+    pub(crate) fn set_path(&mut self, path: Arc<Path>) {
+        self.path = Some(path);
     }
 
     /// The stream, unless the file is closed.
@@ -763,6 +780,7 @@ fn take_file(stream: Arc<Stream>) -> Result<std::fs::File, (io::Error, Arc<Strea
     }
 }
 
+/// What every call on a closed file answers.
 pub(crate) fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "file is closed")
 }

@@ -51,6 +51,7 @@
 //! | look at a path | [`metadata`], [`symlink_metadata`], [`exists`], [`try_exists`], [`canonicalize`], [`read_link`] |
 //! | change one | [`rename`], [`remove_file`], [`hard_link`], [`set_permissions`] |
 //! | work with directories | [`read_dir`], [`walk`](walk()), [`create_dir`], [`create_dir_all`], [`DirBuilder`], [`remove_dir`], [`remove_dir_all`] |
+//! | have temporary files and directories | the module [`tempfile`](mod@tempfile) |
 //! | have data on the device | [`File::sync_all`], [`File::sync_data`] |
 //! | lock a file against others | [`File::lock`], [`File::lock_shared`], [`File::try_lock`] |
 //! | wait for files that were dropped | [`settle`](settle()) |
@@ -169,7 +170,7 @@
 //! # The end of the process
 //!
 //! When `main` returns, after a panic in it, or when `std::process::exit` is called, the process first writes what was
-//! accepted, also by files that are still open. It gives up when nothing has moved for 10 seconds. Once it ends,
+//! accepted, also by files that are still open, and removes what was temporary and is dropped. It gives up when nothing has moved for 10 seconds. Once it ends,
 //! nothing more is accepted, and writes of other threads stay pending.
 //!
 //! `_exit`, an abort, a fatal signal and the unloading of a library that holds this crate are outside this promise, and
@@ -340,12 +341,13 @@ pub use scope::{Scoped, with};
 pub use settle::settle;
 pub use space::copy_range;
 pub use text::{
-    Encoding, Errors, IntoLines, Lines, Newline, Newlines, TextFile, TextOptions, TextPosition,
-    open_text,
+    Encoding, Errors, IntoLines, Lines, Newline, Newlines, SetLen, TextFile, TextOptions,
+    TextPosition, open_text,
 };
 pub use walk::{Walk, WalkEntry, walk};
 pub use wrap::{Wrapped, memory, wrap};
 
+pub mod tempfile;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(unix)]

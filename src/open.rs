@@ -465,7 +465,7 @@ where
         move || opener(&path, &options)
     });
     let file = open.await.on("open", path)?;
-    let file = File::from_description(Description::foreign(file)).named(opened);
+    let file = File::from_description(Description::foreign_at(file, opened));
     at_its_begin(file, mode).await.on("open", path)
 }
 

@@ -16,6 +16,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use aiofiles::tempfile::{Builder, NamedTemporaryFile, TemporaryDirectory, TemporaryFile};
 use aiofiles::unix::{
     DirBuilderExt as _, DirEntryExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
@@ -748,6 +749,78 @@ async fn every_operation(dir: &Path) {
     })
     .await
     .unwrap_err();
+
+    // What goes away.
+    let mut temporary = Builder::new();
+    temporary.dir(dir);
+    mark("temporary_file");
+    let mut unnamed = temporary.temporary_file().await.unwrap();
+    unnamed.write_all(b"text").await.unwrap();
+    mark("close of a temporary file");
+    unnamed.close().await.unwrap();
+    mark("the drop of a temporary file");
+    drop(temporary.temporary_file().await.unwrap());
+    mark("temporary files where the system has them");
+    drop(TemporaryFile::new().await.unwrap());
+    drop(NamedTemporaryFile::new().await.unwrap());
+    drop(TemporaryDirectory::new().await.unwrap());
+    mark("named_temporary_file");
+    let mut named = temporary.named_temporary_file().await.unwrap();
+    named.write_all(b"text").await.unwrap();
+    mark("reopen");
+    let mut reopened = named.reopen().await.unwrap();
+    reopened.read_exact(&mut [0; 4]).await.unwrap();
+    drop(reopened);
+    mark("close of a named file");
+    named.close().await.unwrap();
+    mark("the drop of a named file that is closed");
+    drop(named);
+    mark("the drop of a named file");
+    drop(temporary.named_temporary_file().await.unwrap());
+    mark("the drop of a named file with bytes on their way");
+    let mut named = temporary.named_temporary_file().await.unwrap();
+    named.write_all(&numbered(200_000)).await.unwrap();
+    drop(named);
+    mark("remove of a named file");
+    let named = temporary.named_temporary_file().await.unwrap();
+    named.remove().await.unwrap();
+    mark("persist");
+    let named = temporary.named_temporary_file().await.unwrap();
+    drop(named.persist(dir.join("persisted")).await.unwrap());
+    mark("persist_noclobber, in vain");
+    let named = temporary.named_temporary_file().await.unwrap();
+    let named = named.persist_noclobber(dir.join("persisted")).await;
+    mark("keep of a named file");
+    drop(named.unwrap_err().file.keep().await.unwrap());
+    mark("named_temporary_file, cancelled");
+    poll_once(temporary.named_temporary_file()).await;
+    mark("a spooled file");
+    let mut spooled = temporary.spooled_temporary_file(10).unwrap();
+    spooled.write_all(b"text").await.unwrap();
+    spooled.seek(SeekFrom::Start(0)).await.unwrap();
+    spooled.read_exact(&mut [0; 4]).await.unwrap();
+    spooled.set_len(6).await.unwrap();
+    mark("rollover");
+    spooled.rollover().await.unwrap();
+    spooled.write_all(b"text").await.unwrap();
+    spooled.set_len(6).await.unwrap();
+    mark("the file of a spooled file");
+    assert!(spooled.file().await.unwrap().as_raw_fd() >= 0);
+    drop(spooled.into_file().await.unwrap());
+    mark("temporary_directory");
+    let mut sub = temporary.temporary_directory().await.unwrap();
+    aiofiles::write(sub.path().join("file"), "text")
+        .await
+        .unwrap();
+    mark("close of a temporary directory");
+    sub.close().await.unwrap();
+    drop(sub);
+    mark("the drop of a temporary directory");
+    drop(temporary.temporary_directory().await.unwrap());
+    mark("keep of a temporary directory");
+    temporary.temporary_directory().await.unwrap().keep();
+    mark("temporary_directory, cancelled");
+    poll_once(temporary.temporary_directory()).await;
     mark("set_max_concurrent_operations");
     aiofiles::set_max_concurrent_operations(64);
     // What is given back by a timer is given back there, too.
@@ -1176,6 +1249,37 @@ async fn fill_card(dir: &Path) -> Card {
         memory.close().await.unwrap();
     })
     .await;
+    // What goes away.
+    let mut temporary = Builder::new();
+    temporary.dir(dir);
+    let file = card
+        .takes("temporary_file", 1, temporary.temporary_file())
+        .await
+        .unwrap();
+    drop(file);
+    let mut file = card
+        .takes("named_temporary_file", 1, temporary.named_temporary_file())
+        .await
+        .unwrap();
+    card.takes("close of a named file", 4, file.close())
+        .await
+        .unwrap();
+    let file = temporary.named_temporary_file().await.unwrap();
+    card.takes("the drop of a named file", 2, async { drop(file) })
+        .await;
+    let mut spooled = temporary.spooled_temporary_file(1 << 20).unwrap();
+    card.takes("1 MiB in a spooled file", 0, spooled.write_all(&megabyte))
+        .await
+        .unwrap();
+    card.takes("rollover", 1, spooled.rollover()).await.unwrap();
+    drop(spooled);
+    let mut sub = card
+        .takes("temporary_directory", 1, temporary.temporary_directory())
+        .await
+        .unwrap();
+    card.takes("close of a temporary directory", 1, sub.close())
+        .await
+        .unwrap();
     card.takes("settle, with nothing to wait for", 0, aiofiles::settle())
         .await;
     card

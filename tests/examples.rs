@@ -120,9 +120,11 @@ fn sources() -> Vec<PathBuf> {
 
 #[test]
 fn every_example_shows_its_help_and_refuses_what_it_does_not_know() {
-    for name in ["cat", "wc", "cp", "hash", "gather", "tail", "csv"]
-        .into_iter()
-        .chain(COUNTERS)
+    for name in [
+        "cat", "wc", "cp", "hash", "gather", "tail", "csv", "tempdir",
+    ]
+    .into_iter()
+    .chain(COUNTERS)
     {
         let help = run(example(name).arg("--help"));
         assert_success(&help);
@@ -961,6 +963,90 @@ fn gather_removes_what_it_could_not_fill() {
         ["gather: new: File too large (os error 27)"]
     );
     assert_eq!(listed(dir.path()), before);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// tempdir
+
+/// The names in a directory.
+#[cfg(unix)]
+fn entries_of(dir: &Path) -> Vec<OsString> {
+    let entries = fs::read_dir(dir).expect("a directory");
+    entries
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect()
+}
+
+/// `tempdir` with its directories in this one.
+#[cfg(unix)]
+fn tempdir_in(dir: &Path) -> Command {
+    let mut command = example("tempdir");
+    command.env("TMPDIR", dir);
+    command
+}
+
+#[cfg(unix)]
+#[test]
+fn tempdir_fills_a_directory_and_removes_it() {
+    let dir = temp_dir();
+    let script = "pwd -P; cat LICENSE-MIT Cargo.toml; echo new > new; mkdir sub; exit 3";
+    let output = run(tempdir_in(dir.path())
+        .arg(format!("--run={script}"))
+        .args(["LICENSE-MIT", "Cargo.toml"]));
+    assert_eq!(complaints(&output), Vec::<String>::new());
+    assert_eq!(output.status.code(), Some(3), "that of the command");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let (path, rest) = text.split_once('\n').expect("a line");
+    let (place, rest) = rest.split_once('\n').expect("a second line");
+    assert!(Path::new(path).starts_with(dir.path()), "{path}");
+    assert!(path.contains("/tempdir-"), "{path}");
+    assert!(place.ends_with(path.rsplit('/').next().expect("a name")));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| fs::read(root.join(name)).expect("a file");
+    assert_same_bytes(rest, [read("LICENSE-MIT"), read("Cargo.toml")].concat());
+    assert_eq!(entries_of(dir.path()), Vec::<OsString>::new());
+}
+
+#[cfg(unix)]
+#[test]
+fn tempdir_keeps_the_directory_if_it_is_to() {
+    let dir = temp_dir();
+    let output = run(tempdir_in(dir.path()).args(["--keep", "LICENSE-MIT"]));
+    assert_success(&output);
+    let text = String::from_utf8(output.stdout).expect("text");
+    let path = Path::new(text.trim_end());
+    assert_eq!(entries_of(path), ["LICENSE-MIT"]);
+    assert_eq!(path.parent(), Some(dir.path()));
+}
+
+#[cfg(unix)]
+#[test]
+fn tempdir_removes_the_directory_also_when_it_fails() {
+    let dir = temp_dir();
+    for (arguments, complaint) in [
+        (
+            ["LICENSE-MIT", "missing"],
+            "tempdir: failed to copy `missing` to ",
+        ),
+        (
+            ["LICENSE-MIT", "./LICENSE-MIT"],
+            "tempdir: ./LICENSE-MIT: another file has the same name",
+        ),
+        (["LICENSE-MIT", ".."], "tempdir: ..: not the name of a file"),
+    ] {
+        let output = run(tempdir_in(dir.path()).args(arguments));
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let [told] = &complaints(&output)[..] else {
+            panic!("{arguments:?}: {:?}", complaints(&output));
+        };
+        assert!(told.starts_with(complaint), "{told}");
+        assert_eq!(entries_of(dir.path()), Vec::<OsString>::new());
+    }
+    let output = run(tempdir_in(&dir.path().join("no")).arg("LICENSE-MIT"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complaints(&output)[0].contains("create temporary directory in"));
+    let output = run(tempdir_in(dir.path()).arg("--kept"));
+    assert_eq!(output.status.code(), Some(2));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aiofiles::File;
+use aiofiles::tempfile::{Builder, NamedTemporaryFile, TemporaryDirectory};
 use futures_lite::AsyncWriteExt as _;
 use support::*;
 
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
         let path = env::args_os().nth(1).expect("the path of the file");
         return child(way, kind, rng, Path::new(&path));
     }
-    run_checks(&CHECKS)
+    run_checks()
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -131,6 +132,28 @@ fn child(way: &str, kind: Kind, mut rng: fastrand::Rng, path: &Path) -> ExitCode
             }
             exit(0)
         }),
+        // What goes away has to go by then.
+        "temporary-return" => {
+            runtime.block_on(async move { drop(temporary(&path).await) });
+        }
+        "temporary-exit" => runtime.block_on(async move {
+            drop(temporary(&path).await);
+            exit(0)
+        }),
+        "temporary-in-pool" => runtime.block_on(async move {
+            drop(temporary(&path).await);
+            smol::unblock(|| exit(0)).await;
+        }),
+        "temporary-closed" => runtime.block_on(async move {
+            let (files, dirs) = temporary(&path).await;
+            for mut file in files {
+                let _ = poll_once(file.close()).await;
+            }
+            for mut dir in dirs {
+                let _ = poll_once(dir.close()).await;
+            }
+            exit(0)
+        }),
         // A pool of the user's own that does nothing any more once the bytes are accepted.
         "executor" => runtime.block_on(async move {
             static KEPT: Mutex<Option<Vec<aiofiles::Work>>> = Mutex::new(None);
@@ -155,6 +178,28 @@ fn child(way: &str, kind: Kind, mut rng: fastrand::Rng, path: &Path) -> ExitCode
         _ => panic!("no such way to end: {way}"),
     }
     ExitCode::SUCCESS
+}
+
+/// Files with bytes on their way, and directories with files in them, all in a new directory.
+async fn temporary(path: &Path) -> (Vec<NamedTemporaryFile>, Vec<TemporaryDirectory>) {
+    std::fs::create_dir(path).expect("a directory");
+    let (mut files, mut dirs) = (Vec::new(), Vec::new());
+    let mut options = Builder::new();
+    options.dir(path);
+    for n in 0..5 {
+        let mut file = options.named_temporary_file().await.expect("a file");
+        file.write_all(&numbered(n * 40_000))
+            .await
+            .expect("accepted");
+        files.push(file);
+        let dir = options.temporary_directory().await.expect("a directory");
+        for name in 0..20 {
+            std::fs::write(dir.path().join(name.to_string()), "").expect("a file");
+        }
+        dirs.push(dir);
+    }
+    assert_eq!(std::fs::read_dir(path).expect("a directory").count(), 10);
+    (files, dirs)
 }
 
 /// How many files the child of `many-files` leaves.
@@ -453,6 +498,28 @@ fn what_was_accepted_before_exit_is_there_though_threads_keep_writing() {
     });
 }
 
+fn what_is_temporary_is_gone_if_it_was_dropped_before_the_end() {
+    let ways = [
+        "temporary-return",
+        "temporary-exit",
+        "temporary-in-pool",
+        "temporary-closed",
+    ];
+    rounds(iterations(96), |n, path| {
+        let (way, kind) = (
+            ways[n % ways.len()],
+            RUNTIMES[n / ways.len() % RUNTIMES.len()],
+        );
+        let ended = run_child(way, kind, 0, path);
+        assert_eq!(ended.code, Some(0), "{way}, {kind}: {}", ended.errors);
+        let left = std::fs::read_dir(path).expect("its directory").count();
+        assert_eq!(
+            left, 0,
+            "{way}, {kind}: files and directories that are left"
+        );
+    });
+}
+
 fn nothing_is_lost_by_exit_in_a_waker_that_the_writing_job_wakes() {
     let whole = numbered(MOST);
     rounds(iterations(20), |n, path| {
@@ -471,7 +538,7 @@ fn nothing_is_lost_by_exit_in_a_waker_that_the_writing_job_wakes() {
     });
 }
 
-const CHECKS: [(&str, fn()); 14] = [
+const CHECKS: [(&str, fn()); 15] = [
     ("nothing_is_lost_when_main_returns", WHEN_MAIN_RETURNS),
     (
         "nothing_is_lost_when_the_file_is_never_dropped",
@@ -513,7 +580,47 @@ const CHECKS: [(&str, fn()); 14] = [
         what_was_accepted_before_exit_is_there_though_threads_keep_writing,
     ),
     (
+        "what_is_temporary_is_gone_if_it_was_dropped_before_the_end",
+        what_is_temporary_is_gone_if_it_was_dropped_before_the_end,
+    ),
+    (
         "nothing_is_lost_by_exit_in_a_waker_that_the_writing_job_wakes",
         nothing_is_lost_by_exit_in_a_waker_that_the_writing_job_wakes,
     ),
 ];
+
+/// The little of libtest that is needed: names as filters, `--exact`, `--list`, and a result in its words.
+fn run_checks() -> ExitCode {
+    let args = env::args().skip(1).collect::<Vec<_>>();
+    let has = |flag: &str| args.iter().any(|arg| arg == flag);
+    let filters = args
+        .iter()
+        .filter(|arg| !arg.starts_with('-'))
+        .collect::<Vec<_>>();
+    let wanted = |name: &str| {
+        filters.is_empty()
+            || filters.iter().any(|filter| match has("--exact") {
+                true => name == filter.as_str(),
+                false => name.contains(filter.as_str()),
+            })
+    };
+    let checks = CHECKS.iter().filter(|(name, _)| wanted(name));
+    if has("--list") {
+        checks.for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    let (mut passed, mut failed) = (0, 0);
+    for (name, check) in checks {
+        let result = catch_unwind(check);
+        let verdict = if result.is_ok() { "ok" } else { "FAILED" };
+        println!("test {name} ... {verdict}");
+        passed += usize::from(result.is_ok());
+        failed += usize::from(result.is_err());
+    }
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    let left = CHECKS.len() - passed - failed;
+    println!(
+        "\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; {left} filtered out\n"
+    );
+    ExitCode::from(if failed == 0 { 0 } else { 101 })
+}

@@ -36,7 +36,8 @@ fn entries() -> Vec<Entry<'static>> {
 
 /// Whether the file has a test of this name: a function under `#[test]`, or a check of a binary with a `main` of its own.
 fn has_test(text: &str, name: &str) -> bool {
-    let heads = text.match_indices(&format!("fn {name}("));
+    let head = format!("fn {name}(");
+    let heads = text.match_indices(&head);
     let of_libtest = heads.map(|(at, _)| &text[..at]).any(|before| {
         let attributes = before.trim_end().lines().rev();
         let mut attributes = attributes.take_while(|line| {

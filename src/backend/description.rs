@@ -27,6 +27,8 @@ pub(crate) struct Description {
     facts: OnceLock<Facts>,
     /// Readiness of something that is neither file nor directory.
     ready: OnceLock<Ready>,
+    /// We opened it.
+    ours: bool,
     /// We opened it and set O_NONBLOCK on it.
     made_nonblocking: bool,
     /// The file lock. Held around flock(2), so that taking and releasing do not overtake one another.
@@ -65,6 +67,11 @@ impl Description {
         Arc::new(Description::new(file, None))
     }
 
+    /// The same, of one that this path led to.
+    pub(crate) fn foreign_at(file: File, path: Arc<Path>) -> Arc<Description> {
+        Arc::new(Description::new(file, Some(path)))
+    }
+
     /// Takes over a duplicate of a descriptor whose position belongs to others too: writes go where the kernel says.
     pub(crate) fn sharing_position(file: File) -> Arc<Description> {
         let mut description = Description::new(file, None);
@@ -82,6 +89,7 @@ impl Description {
         path: Arc<Path>,
     ) -> io::Result<Arc<Description>> {
         let mut description = Description::new(file, Some(path));
+        description.ours = true;
         description.made_nonblocking = made_nonblocking;
         let facts = description.register(facts)?;
         let _ = description.facts.set(facts);
@@ -93,6 +101,7 @@ impl Description {
             file: Some(Arc::new(file)),
             facts: OnceLock::new(),
             ready: OnceLock::new(),
+            ours: false,
             made_nonblocking: false,
             lock: Mutex::new(()),
             lock_untold: AtomicUsize::new(0),
@@ -113,7 +122,7 @@ impl Description {
         if facts.kind != sys::Kind::Stream {
             return Ok(facts);
         }
-        let ours = self.path.is_some();
+        let ours = self.ours;
         let silent = ours && facts.fifo && !facts.writable;
         let reopened = if ours {
             None

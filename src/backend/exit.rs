@@ -45,6 +45,12 @@ pub(super) fn begin() {
     HERE.set(HERE.get() + 1);
 }
 
+/// The job leaves this thread, and goes on later.
+pub(super) fn pause() {
+    HERE.set(HERE.get() - 1);
+    PROGRESS.fetch_add(1, Ordering::Relaxed);
+}
+
 /// The job has ended on this thread.
 pub(super) fn end() {
     HERE.set(HERE.get() - 1);

@@ -48,7 +48,8 @@ pub(crate) use op::{Call, Manner, Op};
 pub(crate) use outlet::Outlet;
 pub(crate) use place::Place;
 pub(crate) use pool::{
-    drive, somebody_waits, spawn, spawn_accepted, still_moving, wake, wake_soon,
+    drive, drive_accepted, may_block, somebody_waits, spawn, spawn_accepted, spawn_accepted_long,
+    still_moving, wake, wake_soon,
 };
 pub(crate) use slot::InFlight;
 

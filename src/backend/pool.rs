@@ -215,8 +215,28 @@ pub(crate) fn spawn(place: Place, work: impl FnOnce() + Send + 'static) {
 
 /// Runs `work`, on which accepted bytes depend: the exit of the process waits for it.
 pub(crate) fn spawn_accepted(place: Place, work: impl FnOnce() + Send + 'static) {
+    let executor = place.executor().cloned();
+    enqueue(Job::new(
+        Closure::new(place, accepted(work)),
+        true,
+        executor,
+    ));
+}
+
+/// Runs `work`, which may take long, in a job of its own: the exit of the process waits for it.
+pub(crate) fn spawn_accepted_long(place: Place, work: impl FnOnce() + Send + 'static) {
+    let executor = place.executor().cloned();
+    start_alone(Job::new(
+        Closure::new(place, accepted(work)),
+        true,
+        executor,
+    ));
+}
+
+/// Work that the exit of the process waits for, from now on until it has ended.
+fn accepted(work: impl FnOnce() + Send + 'static) -> impl FnOnce() + Send + 'static {
     super::exit::accepted();
-    let work = move || {
+    move || {
         super::exit::begin();
         // The count must go down whatever happens, or the process would wait for nothing.
         let result = panic::catch_unwind(AssertUnwindSafe(work));
@@ -224,20 +244,18 @@ pub(crate) fn spawn_accepted(place: Place, work: impl FnOnce() + Send + 'static)
         if let Err(panic) = result {
             panic::resume_unwind(panic);
         }
-    };
-    let executor = place.executor().cloned();
-    enqueue(Job::new(Closure::new(place, work), true, executor));
+    }
 }
 
 /// Drives `future` to its end, one poll a job; nobody waits for it, and nothing cancels it.
 pub(crate) fn drive(future: impl Future<Output = ()> + Send + 'static) {
-    let driven = Arc::new(Driven {
-        future: Mutex::new(Some(Box::pin(future))),
-        queued: AtomicBool::new(false),
-        executor: executor::current(),
-        context: fault::Context::current(),
-    });
-    driven.wake();
+    Driven::start(future, false);
+}
+
+/// The same, and the exit of the process waits for the end.
+pub(crate) fn drive_accepted(future: impl Future<Output = ()> + Send + 'static) {
+    super::exit::accepted();
+    Driven::start(future, true);
 }
 
 /// Whether somebody waits in the queue: a long job that loops should then step aside.
@@ -934,8 +952,23 @@ impl<F: FnOnce() + Send> Task for Closure<F> {
 struct Driven {
     future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
     queued: AtomicBool,
+    /// The exit of the process waits for it.
+    must_run: bool,
     executor: Option<Shared>,
     context: fault::Context,
+}
+
+impl Driven {
+    fn start(future: impl Future<Output = ()> + Send + 'static, must_run: bool) {
+        let driven = Arc::new(Driven {
+            future: Mutex::new(Some(Box::pin(future))),
+            queued: AtomicBool::new(false),
+            must_run,
+            executor: executor::current(),
+            context: fault::Context::current(),
+        });
+        driven.wake();
+    }
 }
 
 impl Wake for Driven {
@@ -943,9 +976,10 @@ impl Wake for Driven {
         if !self.queued.swap(true, Ordering::AcqRel) {
             let executor = self.executor.clone();
             let context = self.context.clone();
+            let must_run = self.must_run;
             enqueue(Job {
                 task: self,
-                must_run: false,
+                must_run,
                 holds: 0,
                 executor,
                 context,
@@ -968,8 +1002,17 @@ impl Task for Driven {
                 .poll(&mut Context::from_waker(&waker))
                 .is_ready()
         };
-        if panic::catch_unwind(AssertUnwindSafe(poll)).unwrap_or(true) {
+        if self.must_run {
+            super::exit::begin();
+        }
+        let ended = panic::catch_unwind(AssertUnwindSafe(poll)).unwrap_or(true);
+        if ended {
             *future = None;
+        }
+        match (self.must_run, ended) {
+            (true, true) => super::exit::end(),
+            (true, false) => super::exit::pause(),
+            (false, _) => {}
         }
     }
 }

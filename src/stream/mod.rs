@@ -258,6 +258,11 @@ impl Stream {
         Stream::standing(description, buffering, position)
     }
 
+    /// A stream of a file that nobody else has, which stands at `position`.
+    pub(crate) fn new_at(description: Arc<Description>, position: u64) -> Arc<Stream> {
+        Stream::standing(description, Buffering::default(), Position::Known(position))
+    }
+
     /// Another position on the same open file, with buffers of its own.
     pub(crate) fn cursor(&self, position: u64) -> io::Result<Arc<Stream>> {
         if position > sys::LARGEST_OFFSET {

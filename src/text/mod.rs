@@ -12,7 +12,7 @@ mod position;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -20,6 +20,7 @@ use std::task::{Context, Poll, ready};
 use futures_io::{AsyncBufRead, AsyncSeek, AsyncWrite};
 
 use crate::file::File;
+use crate::tempfile::{NamedTemporaryFile, SpooledTemporaryFile, TemporaryFile};
 use codec::{Decoder, State};
 use newline::{Found, Translator};
 
@@ -824,7 +825,7 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
     }
 }
 
-impl TextFile<File> {
+impl<F: SetLen + AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
     /// Cuts the file off at the position, or makes it as long as that.
     ///
     /// # Cancel safety
@@ -853,7 +854,42 @@ impl TextFile<File> {
     pub async fn truncate(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.poll_in_place(cx)).await?;
         let position = self.seek_file(SeekFrom::Current(0)).await?;
-        self.file.set_len(position).await
+        SetLen::set_len(&mut self.file, position).await
+    }
+}
+
+/// Files of this crate whose length can be set. [`TextFile::truncate`] is for them.
+pub trait SetLen: Sealed {
+    /// Sets the length.
+    #[doc(hidden)]
+    fn set_len(&mut self, size: u64) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+#[expect(unnameable_types, reason = "that is what seals it")]
+mod private {
+    pub trait Sealed {}
+}
+use private::Sealed;
+
+macro_rules! set_len_of_file {
+    ($($file:ty),*) => {$(
+        impl Sealed for $file {}
+
+        impl SetLen for $file {
+            async fn set_len(&mut self, size: u64) -> io::Result<()> {
+                File::set_len(self, size).await
+            }
+        }
+    )*};
+}
+
+set_len_of_file!(File, TemporaryFile, NamedTemporaryFile);
+
+impl Sealed for SpooledTemporaryFile {}
+
+impl SetLen for SpooledTemporaryFile {
+    async fn set_len(&mut self, size: u64) -> io::Result<()> {
+        SpooledTemporaryFile::set_len(self, size).await
     }
 }
 

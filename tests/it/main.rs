@@ -40,5 +40,6 @@ mod sendfile;
 mod space;
 mod special;
 mod steps;
+mod tempfile;
 mod text;
 mod wrap;

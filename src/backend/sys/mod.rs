@@ -12,6 +12,7 @@ use super::fault;
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
 mod platform;
+pub(crate) mod temporary;
 
 pub(crate) use platform::*;
 
