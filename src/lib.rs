@@ -35,6 +35,7 @@
 //! | to | use |
 //! |---|---|
 //! | read or write a whole file | [`read`], [`read_to_string`], [`write`](write()) |
+//! | replace one in one step, also across a crash | [`write_atomic`] |
 //! | open a file | [`File::open`], [`File::create`], [`File::create_new`], [`OpenOptions`] |
 //! | take over one that is open, and give it back | `File::from`, [`File::into_std`] |
 //! | read or write at offsets, any number at once | [`File::read_at`], [`File::read_exact_at`], [`File::write_all_at`] and their like |
@@ -47,6 +48,9 @@
 //! | look at a path | [`metadata`], [`symlink_metadata`], [`exists`], [`try_exists`], [`canonicalize`], [`read_link`] |
 //! | change one | [`rename`], [`remove_file`], [`hard_link`], [`set_permissions`] |
 //! | work with directories | [`read_dir`], [`walk`](walk()), [`create_dir`], [`create_dir_all`], [`DirBuilder`], [`remove_dir`], [`remove_dir_all`] |
+//! | name paths relative to an open directory | `unix::Dir` |
+//! | find what Python has in `os` and `os.path` | [`os`], [`os::path`] |
+//! | run blocking code of your own | [`unblock`](unblock()) |
 //! | have data on the device | [`File::sync_all`], [`File::sync_data`] |
 //! | lock a file against others | [`File::lock`], [`File::lock_shared`], [`File::try_lock`] |
 //! | wait for files that were dropped | [`settle`](settle()) |
@@ -227,7 +231,7 @@
 //! one after another, so one wake-up of a thread serves many operations. When all of these jobs are stuck in the kernel
 //! for more than 2 ms, another starts, up to 64 ([`set_max_concurrent_operations`]), and the operations of one device
 //! never hold more than half of them: a dead mount does not stop the rest. What may take long (`sync_all`, `sync_data`,
-//! `copy`, `copy_with_progress`, `remove_dir_all`) has jobs of its own.
+//! `copy`, `copy_with_progress`, `remove_dir_all`, `write_atomic`, `unblock`) has jobs of its own.
 //!
 //! The pool itself belongs to the process, and is the one behind `smol::unblock`. It has up to 500 threads; the
 //! variable `BLOCKING_MAX_THREADS` sets another number. When other jobs hold all of them, operations wait until one is
@@ -267,11 +271,14 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 mod at;
+mod atomic;
 mod backend;
 mod batch;
 mod buf;
 mod copy;
 mod dir;
+#[cfg(unix)]
+mod dirfd;
 mod error;
 mod fairness;
 mod file;
@@ -280,16 +287,19 @@ mod lines;
 mod lock;
 mod mode;
 mod open;
+pub mod os;
 mod settle;
 mod space;
 mod stream;
 mod text;
+mod unblock;
 mod waiters;
 mod walk;
 
 #[doc(no_inline)]
 pub use std::fs::{FileType, Metadata, Permissions};
 
+pub use atomic::write_atomic;
 pub use backend::sys::Advice;
 pub use backend::{Backend, BackendKind, DirectAlignment, backend, set_max_concurrent_operations};
 pub use batch::{ReadMany, read_many};
@@ -312,6 +322,7 @@ pub use text::{
     Encoding, Errors, IntoLines, Lines, Newline, Newlines, TextFile, TextOptions, TextPosition,
     open_text,
 };
+pub use unblock::unblock;
 pub use walk::{Walk, WalkEntry, walk};
 
 #[cfg(feature = "testing")]
