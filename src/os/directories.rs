@@ -1,7 +1,7 @@
 //! Directories with those above them: created as far as they are missing, removed as far as they are empty.
 
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::backend::{self, Place, sys};
@@ -109,6 +109,8 @@ pub async fn renames<P: AsRef<Path>, Q: AsRef<Path>>(old: P, new: Q) -> io::Resu
     let (old, new) = (old.as_ref(), new.as_ref());
     let (from, to) = (Arc::<Path>::from(old), new.to_owned());
     let rename = backend::change(Place::of(&from), move || {
+        refuse_nul(&from)?;
+        refuse_nul(&to)?;
         // An empty path and a root have nothing above them to be created.
         if let Some(parent) = to.parent()
             && !is_nothing(parent)
@@ -158,19 +160,32 @@ pub async fn removedirs<P: AsRef<Path>>(path: P) -> io::Result<()> {
 
 /// Creates a directory and what is missing above it. Runs on a pool thread, as all that follow.
 fn create_with_parents(path: &Path, mode: u32, exist_ok: bool) -> io::Result<()> {
-    let missing = path
+    refuse_nul(path)?;
+    // Without a `.` at its end, which is nothing that could be created.
+    let normal = path.components().collect::<PathBuf>();
+    let missing = normal
         .ancestors()
-        .skip(1)
-        .take_while(|parent| !is_nothing(parent) && !leads_somewhere(parent))
+        .take_while(|ancestor| !is_nothing(ancestor) && !leads_somewhere(ancestor))
         .collect::<Vec<_>>();
-    for parent in missing.into_iter().rev() {
+    let Some((leaf, parents)) = missing.split_first() else {
+        return create(path, mode, exist_ok);
+    };
+    for parent in parents.iter().rev() {
         match create(parent, USUAL, exist_ok) {
             // Somebody else was faster, or it ends with `..` and came to be with the last one.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             created => created?,
         }
     }
-    create(path, mode, exist_ok)
+    create(leaf, mode, exist_ok)
+}
+
+/// Refuses a path that no system call takes, before anything is created for it.
+fn refuse_nul(path: &Path) -> io::Result<()> {
+    match sys::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Creates one directory.

@@ -23,15 +23,21 @@
 mod support;
 
 mod adapters;
+#[cfg(unix)]
+mod atomic;
 mod bad_input;
 mod batch;
 mod contract;
 mod cursors;
 mod direct;
+#[cfg(unix)]
+mod dirfd;
 mod dirs;
 mod files;
 mod kernel_errors;
 mod oracle;
+#[cfg(unix)]
+mod os;
 mod positional;
 mod runtimes;
 mod sendfile;
