@@ -127,6 +127,8 @@ pub async fn renames<P: AsRef<Path>, Q: AsRef<Path>>(old: P, new: Q) -> io::Resu
 
 /// Removes an empty directory, and then those above it in `path`, as long as they are empty.
 ///
+/// A `.` in the path counts for nothing.
+///
 /// # Cancel safety
 ///
 /// The directories may still be removed after the future is dropped.
@@ -171,13 +173,29 @@ fn create_with_parents(path: &Path, mode: u32, exist_ok: bool) -> io::Result<()>
         return create(path, mode, exist_ok);
     };
     for parent in parents.iter().rev() {
-        match create(parent, USUAL, exist_ok) {
-            // Somebody else was faster, or it ends with `..` and came to be with the last one.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            created => created?,
-        }
+        unless_there(create(parent, USUAL, exist_ok))?;
     }
-    create(leaf, mode, exist_ok)
+    let created = create(leaf, mode, exist_ok);
+    if ends_with_dot(path) {
+        // Then it counts as one of those above the `.`.
+        unless_there(created)
+    } else {
+        created
+    }
+}
+
+/// Takes it that a directory above is there: somebody else was faster, or it ends with `..` and came to be with the last one.
+fn unless_there(created: io::Result<()>) -> io::Result<()> {
+    match created {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        created => created,
+    }
+}
+
+/// Whether the last name in `path` is a `.`.
+fn ends_with_dot(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    bytes.ends_with(b"/.") || cfg!(windows) && bytes.ends_with(br"\.")
 }
 
 /// Refuses a path that no system call takes, before anything is created for it.
