@@ -1,7 +1,7 @@
 //! The functions of Python's `os` module, under its names.
 //!
-//! They are asynchronous as all others of this crate, and give the same errors. Where std has the same function under
-//! another name, the one here is only a second name for it.
+//! They are asynchronous as all others of this crate, and give the same errors. Where the crate has the same function under
+//! std's name, the one here is only a second name for it.
 //!
 //! | Python | here | std's name |
 //! |---|---|---|
@@ -9,7 +9,7 @@
 //! | `os.statvfs(path)` | `statvfs` (Unix) | |
 //! | `os.access(path, mode)` | [`access`] | |
 //! | `os.getcwd()` | [`getcwd`] | [`current_dir`](std::env::current_dir) |
-//! | `os.rename`, `os.replace` | [`rename`], [`replace`] | [`rename`](crate::rename) |
+//! | `os.rename`, `os.replace` | [`rename`], [`replace`] | `rename` |
 //! | `os.renames` | [`renames`] | |
 //! | `os.remove`, `os.unlink` | [`remove`], [`unlink`] | [`remove_file`](crate::remove_file) |
 //! | `os.mkdir(path, mode)` | [`mkdir`] | [`create_dir`](crate::create_dir), [`DirBuilder`](crate::DirBuilder) |

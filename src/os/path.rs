@@ -16,7 +16,7 @@ pub use crate::fs::exists;
 /// Only the text of the path is looked at. So a `..` behind a symbolic link does not lead to where the link's target is,
 /// and nothing need exist; [`canonicalize`](crate::canonicalize) asks the file system. On Unix, two slashes at the
 /// beginning stay two, as POSIX says, and more become one. On Windows this is
-/// [`std::path::absolute`](std::path::absolute).
+/// [`std::path::absolute`].
 ///
 /// # Cancel safety
 ///
