@@ -35,6 +35,7 @@
 //! | to | use |
 //! |---|---|
 //! | read or write a whole file | [`read`], [`read_to_string`], [`write`](write()) |
+//! | replace one in one step, also across a crash | [`write_atomic`] |
 //! | open a file | [`File::open`], [`File::create`], [`File::create_new`], [`OpenOptions`], [`open`](open()) with a [`Mode`] |
 //! | read and write text | [`open_text`], [`TextOptions`], [`TextFile`] |
 //! | take over one that is open, and give it back | `File::from`, [`File::into_std`] |
@@ -52,6 +53,9 @@
 //! | change one | [`rename`], [`remove_file`], [`hard_link`], [`set_permissions`] |
 //! | work with directories | [`read_dir`], [`walk`](walk()), [`create_dir`], [`create_dir_all`], [`DirBuilder`], [`remove_dir`], [`remove_dir_all`] |
 //! | have temporary files and directories | the module [`tempfile`](mod@tempfile) |
+//! | name paths relative to an open directory | `unix::Dir` |
+//! | find what Python has in `os` and `os.path` | [`os`], [`os::path`] |
+//! | run blocking code of your own | [`unblock`](unblock()) |
 //! | have data on the device | [`File::sync_all`], [`File::sync_data`] |
 //! | lock a file against others | [`File::lock`], [`File::lock_shared`], [`File::try_lock`] |
 //! | wait for files that were dropped | [`settle`](settle()) |
@@ -245,7 +249,7 @@
 //! one after another, so one wake-up of a thread serves many operations. When all of these jobs are stuck in the kernel
 //! for more than 2 ms, another starts, up to 64 ([`set_max_concurrent_operations`]), and the operations of one device
 //! never hold more than half of them: a dead mount does not stop the rest. What may take long (`sync_all`, `sync_data`,
-//! `copy`, `copy_with_progress`, `remove_dir_all`) has jobs of its own.
+//! `copy`, `copy_with_progress`, `remove_dir_all`, `write_atomic`, `unblock`) has jobs of its own.
 //!
 //! The pool itself belongs to the process, and is the one behind `smol::unblock`. It has up to 500 threads; the
 //! variable `BLOCKING_MAX_THREADS` sets another number. When other jobs hold all of them, operations wait until one is
@@ -292,11 +296,14 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 mod at;
+mod atomic;
 mod backend;
 mod batch;
 mod buf;
 mod copy;
 mod dir;
+#[cfg(unix)]
+mod dirfd;
 mod error;
 mod fairness;
 mod file;
@@ -305,12 +312,14 @@ mod lines;
 mod lock;
 mod mode;
 mod open;
+pub mod os;
 mod scope;
 mod settle;
 mod space;
 pub mod stdio;
 mod stream;
 mod text;
+mod unblock;
 mod waiters;
 mod walk;
 mod wrap;
@@ -318,6 +327,7 @@ mod wrap;
 #[doc(no_inline)]
 pub use std::fs::{FileType, Metadata, Permissions};
 
+pub use atomic::write_atomic;
 pub use backend::sys::Advice;
 pub use backend::{
     Backend, BackendKind, DirectAlignment, Executor, Work, backend, set_executor,
@@ -344,6 +354,7 @@ pub use text::{
     Encoding, Errors, IntoLines, Lines, Newline, Newlines, SetLen, TextFile, TextOptions,
     TextPosition, open_text,
 };
+pub use unblock::unblock;
 pub use walk::{Walk, WalkEntry, walk};
 pub use wrap::{Wrapped, memory, wrap};
 

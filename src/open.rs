@@ -40,6 +40,7 @@ pub struct OpenOptions {
     pub(crate) std: std::fs::OpenOptions,
     /// What std's options cannot be asked for.
     pub(crate) access: sys::Access,
+    pub(crate) creation: sys::Creation,
     /// O_ flags; kept apart from std's options, which cannot be asked.
     pub(crate) custom_flags: i32,
     buffer_size: Option<usize>,
@@ -69,6 +70,7 @@ impl OpenOptions {
         OpenOptions {
             std: std::fs::OpenOptions::new(),
             access: sys::Access::default(),
+            creation: sys::Creation::default(),
             custom_flags: 0,
             buffer_size: None,
             unbuffered: false,
@@ -105,18 +107,21 @@ impl OpenOptions {
     /// Truncates a file that exists. Needs write access.
     pub fn truncate(&mut self, truncate: bool) -> &mut OpenOptions {
         self.std.truncate(truncate);
+        self.creation.truncate = truncate;
         self
     }
 
     /// Creates the file if it does not exist. Needs write or append access.
     pub fn create(&mut self, create: bool) -> &mut OpenOptions {
         self.std.create(create);
+        self.creation.create = create;
         self
     }
 
     /// Creates the file, and fails if it exists, in one step. Needs write or append access.
     pub fn create_new(&mut self, create_new: bool) -> &mut OpenOptions {
         self.std.create_new(create_new);
+        self.creation.create_new = create_new;
         self
     }
 
@@ -271,11 +276,40 @@ impl OpenOptions {
                 Err(error) => Err(error),
             };
             let description = result.on("open", &path)?;
-            Ok(File::from_stream(Stream::new(
-                description,
-                options.buffering(),
-            )))
+            Ok(options.file(description))
         }
+    }
+
+    /// Opens `path` relative to a directory. The file has the name `full`.
+    #[cfg(unix)]
+    pub(crate) async fn open_in(
+        &self,
+        dir: &Arc<Description>,
+        path: &Path,
+        full: Arc<Path>,
+    ) -> io::Result<File> {
+        self.check()?;
+        let (dir, path) = (dir.clone(), Arc::<Path>::from(path));
+        let (asked_dir, asked) = (dir.clone(), path.clone());
+        let place = Place::of(&full);
+        settle::reached(place.clone(), move || {
+            sys::dirfd::identity(asked_dir.file(), &asked)
+        })
+        .await;
+        let options = self.clone();
+        let open = move || {
+            let (dir, flags) = (dir.file(), options.flags());
+            let (access, creation) = (options.access, options.creation);
+            let open = || sys::dirfd::open(dir, &path, access, creation, flags);
+            let is_fifo = || sys::dirfd::is_fifo(dir, &path);
+            options.open_by(open, is_fifo, full.clone(), false)
+        };
+        Ok(self.file(open_in_the_end(place, open).await?))
+    }
+
+    /// The file of what was opened.
+    fn file(&self, description: Arc<Description>) -> File {
+        File::from_stream(Stream::new(description, self.buffering()))
     }
 
     /// Refuses what std does not know of.
@@ -318,49 +352,42 @@ impl OpenOptions {
     /// Opens the file, and waits for a FIFO's reader if need be.
     pub(crate) async fn open_description(&self, path: &Path) -> io::Result<Arc<Description>> {
         settle::reached_by(path).await;
-        let mut pause = FIRST_PAUSE;
-        let mut descriptors = Descriptors::default();
         let path = Arc::<Path>::from(path);
-        loop {
-            let (options, opened) = (self.clone(), path.clone());
-            let place = Place::of(&path).on(self.executor.as_ref());
-            let open = backend::change(place, move || options.open_now(opened, false));
-            match open.await {
-                Ok(Opened::Description(description)) => return Ok(description),
-                Ok(Opened::NoReader) => {
-                    backend::pause(pause).await?;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                Err(error) if descriptors.may_come_free(&error).await => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let options = self.clone();
+        let place = Place::of(&path).on(self.executor.as_ref());
+        open_in_the_end(place, move || options.open_now(path.clone(), false)).await
     }
 
     /// Opens the file here and now, perhaps only for a moment. Runs on a pool thread.
     pub(crate) fn open_now(&self, path: Arc<Path>, for_a_moment: bool) -> io::Result<Opened> {
-        let direct = sys::DIRECT.filter(|_| self.direct).unwrap_or(0);
-        let flags = self.custom_flags | direct;
-        let open = || sys::open(&path, &self.std, flags);
-        let file = match open() {
-            // Dropped files that nobody has begun to close may hold what is missing.
-            Err(error) if sys::is_out_of_descriptors(&error) && backend::pending_closes() > 0 => {
-                backend::work_off_closes();
-                open()?
-            }
-            Err(error)
-                if sys::is_no_reader(&error)
-                    && !self.asked_nonblocking()
-                    && sys::is_fifo(&path) =>
-            {
+        let open = || sys::open(&path, &self.std, self.flags());
+        let is_fifo = || sys::is_fifo(&path);
+        self.open_by(open, is_fifo, path.clone(), for_a_moment)
+    }
+
+    /// Opens a file by calling `open`. Runs on a pool thread.
+    fn open_by(
+        &self,
+        open: impl Fn() -> io::Result<std::fs::File>,
+        is_fifo: impl FnOnce() -> bool,
+        path: Arc<Path>,
+        for_a_moment: bool,
+    ) -> io::Result<Opened> {
+        let file = match open_patiently(open) {
+            Err(error) if sys::is_no_reader(&error) && !self.asked_nonblocking() && is_fifo() => {
                 return Ok(Opened::NoReader);
             }
             result => result?,
         };
-        let facts = sys::probe_opened(&file, self.access, flags, for_a_moment)?;
+        let facts = sys::probe_opened(&file, self.access, self.flags(), for_a_moment)?;
         let made_nonblocking = facts.nonblocking && !self.asked_nonblocking();
         let opened = Description::opened(file, facts, made_nonblocking, path)?;
         Ok(Opened::Description(opened))
+    }
+
+    /// The flags that are passed beside std's options.
+    fn flags(&self) -> i32 {
+        self.custom_flags | sys::DIRECT.filter(|_| self.direct).unwrap_or(0)
     }
 
     /// The user set O_NONBLOCK: then the answer of the kernel is the answer.
@@ -467,6 +494,40 @@ where
     let file = open.await.on("open", path)?;
     let file = File::from_description(Description::foreign_at(file, opened));
     at_its_begin(file, mode).await.on("open", path)
+}
+
+/// Opens, and does so once more if dropped files that nobody has begun to close may hold what is missing. Runs on a pool
+/// thread.
+pub(crate) fn open_patiently<T>(open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    match open() {
+        Err(error) if sys::is_out_of_descriptors(&error) && backend::pending_closes() > 0 => {
+            backend::work_off_closes();
+            open()
+        }
+        result => result,
+    }
+}
+
+/// Opens on the pool, and waits for a FIFO's reader if need be.
+async fn open_in_the_end(
+    place: Place,
+    open: impl Fn() -> io::Result<Opened> + Send + Sync + 'static,
+) -> io::Result<Arc<Description>> {
+    let open = Arc::new(open);
+    let mut pause = FIRST_PAUSE;
+    let mut descriptors = Descriptors::default();
+    loop {
+        let open = open.clone();
+        match backend::change(place.clone(), move || open()).await {
+            Ok(Opened::Description(description)) => return Ok(description),
+            Ok(Opened::NoReader) => {
+                backend::pause(pause).await?;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            Err(error) if descriptors.may_come_free(&error).await => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// How long to wait before a FIFO is tried again: doubled each time, up to the longest.

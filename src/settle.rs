@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -136,8 +137,17 @@ pub(crate) async fn reached_by(path: &Path) {
         return;
     }
     let asked = Arc::<Path>::from(path);
-    let identity = backend::query(Place::of(&asked), move || sys::identity(&asked)).await;
-    if let Ok(identity) = identity {
+    reached(Place::of(&asked), move || sys::identity(&asked)).await;
+}
+
+/// Waits for the dropped file whose identity `ask` finds out on the pool.
+pub(crate) async fn reached(
+    place: Place,
+    ask: impl FnOnce() -> io::Result<Identity> + Send + 'static,
+) {
+    if anything()
+        && let Ok(identity) = backend::query(place, ask).await
+    {
         wait_for(identity).await;
     }
 }

@@ -10,6 +10,7 @@ use crate::error::Context;
 use crate::file::File;
 use crate::open::OpenOptions;
 
+pub use crate::dirfd::Dir;
 #[doc(no_inline)]
 pub use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
@@ -195,6 +196,7 @@ pub trait OpenOptionsExt: Sealed {
 impl OpenOptionsExt for OpenOptions {
     fn mode(&mut self, mode: u32) -> &mut Self {
         std::os::unix::fs::OpenOptionsExt::mode(&mut self.std, mode);
+        self.creation.mode = Some(mode);
         self
     }
 

@@ -351,6 +351,16 @@ async fn every_operation(dir: &Path) {
     mark("remove_dir_all");
     aiofiles::remove_dir_all(&sub).await.unwrap();
 
+    mark("write_atomic");
+    aiofiles::write_atomic(&other, "text").await.unwrap();
+    mark("write_atomic, cancelled");
+    poll_once(aiofiles::write_atomic(&other, "text")).await;
+    mark("unblock");
+    let there = aiofiles::unblock(|| std::env::current_dir().is_ok()).await;
+    assert!(there);
+    every_operation_of_python(dir, &file).await;
+    every_operation_in_a_directory(dir).await;
+
     // Directories.
     mark("read_dir");
     let mut entries = aiofiles::read_dir(dir.join("full")).await.unwrap();
@@ -898,6 +908,92 @@ async fn text(path: &Path) {
     assert!(lines.count().await > 10);
 }
 
+/// The functions of `os` and `os::path` that are not only other names.
+async fn every_operation_of_python(dir: &Path, file: &Path) {
+    use aiofiles::os::{self, AccessMode, path};
+
+    let deep = dir.join("p/q/r");
+    mark("statvfs");
+    os::statvfs(dir).await.unwrap();
+    mark("access");
+    assert!(os::access(file, AccessMode::READ | AccessMode::EFFECTIVE_IDS).await);
+    mark("getcwd");
+    os::getcwd().await.unwrap();
+    mark("mkdir");
+    os::mkdir(dir.join("p"), 0o700).await.unwrap();
+    mark("makedirs");
+    os::makedirs(&deep, 0o777, true).await.unwrap();
+    mark("renames");
+    os::renames(&deep, dir.join("s/t")).await.unwrap();
+    mark("removedirs");
+    os::removedirs(dir.join("s/t")).await.unwrap();
+    mark("listdir");
+    assert_eq!(os::listdir(dir.join("full")).await.unwrap().len(), 700);
+    mark("abspath");
+    path::abspath("file").await.unwrap();
+    path::abspath(file).await.unwrap();
+    mark("isfile, isdir, islink, ismount");
+    assert!(path::isfile(file).await && path::isdir(dir).await);
+    assert!(!path::islink(file).await && !path::ismount(file).await);
+    mark("getsize, getatime, getmtime, getctime");
+    assert_eq!(path::getsize(file).await.unwrap(), 3 << 20);
+    path::getatime(file).await.unwrap();
+    path::getmtime(file).await.unwrap();
+    path::getctime(file).await.unwrap();
+    mark("samefile");
+    assert!(path::samefile(file, file).await.unwrap());
+    mark("sameopenfile");
+    let open = File::open(file).await.unwrap();
+    assert!(path::sameopenfile(&open, &open).await.unwrap());
+}
+
+/// The methods of `Dir`.
+async fn every_operation_in_a_directory(path: &Path) {
+    use aiofiles::os::AccessMode;
+    use aiofiles::unix::Dir;
+
+    mark("Dir::open");
+    let dir = Dir::open(path).await.unwrap();
+    mark("Dir::open, cancelled");
+    poll_once(Dir::open(path)).await;
+    mark("Dir::open_dir");
+    let full = dir.open_dir("full").await.unwrap();
+    mark("Dir::open_file");
+    drop(dir.open_file("file").await.unwrap());
+    mark("Dir::open_file_with");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true);
+    let made = dir.open_file_with("made", &options).await.unwrap();
+    mark("the drop of a file of a Dir");
+    drop(made);
+    mark("Dir::metadata, symlink_metadata");
+    assert_eq!(dir.metadata("made").await.unwrap().len(), 0);
+    assert!(dir.symlink_metadata("made").await.unwrap().is_file());
+    mark("Dir::access");
+    assert!(dir.access("made", AccessMode::READ).await);
+    mark("Dir::create_dir, create_dir_with_mode, remove_dir");
+    dir.create_dir("made dir").await.unwrap();
+    dir.remove_dir("made dir").await.unwrap();
+    dir.create_dir_with_mode("made dir", 0o700).await.unwrap();
+    dir.remove_dir("made dir").await.unwrap();
+    mark("Dir::hard_link, rename, remove_file");
+    dir.hard_link("made", &dir, "hard").await.unwrap();
+    dir.rename("hard", &dir, "moved").await.unwrap();
+    dir.remove_file("moved").await.unwrap();
+    mark("Dir::symlink, read_link");
+    dir.symlink("made", "soft").await.unwrap();
+    dir.read_link("soft").await.unwrap();
+    dir.remove_file("soft").await.unwrap();
+    mark("Dir::names");
+    assert_eq!(full.names().await.unwrap().len(), 700);
+    mark("Dir::sync_all");
+    dir.sync_all().await.unwrap();
+    mark("what a Dir knows of itself");
+    assert!(dir.as_fd().as_raw_fd() >= 0 && !format!("{dir:?}").is_empty());
+    mark("the drop of a Dir");
+    drop((dir, full));
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // The dispatches
 
@@ -1025,6 +1121,38 @@ async fn fill_card(dir: &Path) -> Card {
         1,
         aiofiles::remove_dir_all(dir.join("sub")),
     )
+    .await
+    .unwrap();
+    card.takes("write_atomic of 1 MiB", 1, async {
+        aiofiles::write_atomic(&other, megabyte.clone()).await
+    })
+    .await
+    .unwrap();
+    card.takes("makedirs", 1, async {
+        aiofiles::os::makedirs(dir.join("sub/a/b"), 0o777, false).await
+    })
+    .await
+    .unwrap();
+    card.takes("removedirs", 1, async {
+        aiofiles::os::removedirs(dir.join("sub/a/b")).await
+    })
+    .await
+    .unwrap();
+    card.takes("abspath of an absolute path", 0, async {
+        aiofiles::os::path::abspath(&path).await
+    })
+    .await
+    .unwrap();
+    let open = card
+        .takes("Dir::open", 1, aiofiles::unix::Dir::open(dir))
+        .await
+        .unwrap();
+    card.takes("Dir::metadata", 1, open.metadata("small"))
+        .await
+        .unwrap();
+    card.takes("Dir::open_dir and names of 1,000 entries", 3, async {
+        open.open_dir("full").await.unwrap().names().await
+    })
     .await
     .unwrap();
     // What async-fs performs is polled on the pool, once to begin and once when it is done.

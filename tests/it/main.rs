@@ -23,16 +23,22 @@
 mod support;
 
 mod adapters;
+#[cfg(unix)]
+mod atomic;
 mod bad_input;
 mod batch;
 mod contract;
 mod cursors;
 mod direct;
+#[cfg(unix)]
+mod dirfd;
 mod dirs;
 mod executor;
 mod files;
 mod kernel_errors;
 mod oracle;
+#[cfg(unix)]
+mod os;
 mod positional;
 mod runtimes;
 mod scope;

@@ -1,12 +1,14 @@
 """Records what Python's own files do, for the tests that compare: `python3 tests/python/record.py`.
 
-The tests need no Python: they read `tests/data/python.txt`. A line of it is a kind, arguments, `=>`, and results, with
-blanks between them. Bytes are hexadecimal with a dot before them, and so is text, as UTF-8; what Python reads as a lone
-surrogate is written as the character that stands for the same byte here.
+The tests need no Python: they read `tests/data/python.txt`, and `tests/data/os.txt` for `os` and `os.path`. A line is a
+kind, arguments, `=>`, and results, with blanks between them. Bytes are hexadecimal with a dot before them, and so is
+text, as UTF-8; what Python reads as a lone surrogate is written as the character that stands for the same byte here.
 """
 
+import errno
 import io
 import itertools
+import os
 import pathlib
 import random
 import tempfile
@@ -124,8 +126,72 @@ def modes():
                 record("mode", "." + mode, result=result)
 
 
+def abspaths():
+    names = ["", ".", "..", "a", "...", "b c"]
+    former = os.getcwd
+    for length in range(4):
+        for path in map("/".join, itertools.product(names, repeat=length)):
+            for cwd in ("/", "/usr/share"):
+                os.getcwd = lambda: cwd
+                for path in (path,) if path.startswith("/") else (path, "/" + path, "//" + path):
+                    record("abspath", text_of(cwd), text_of(path), result=[text_of(os.path.abspath(path))])
+    os.getcwd = former
+
+
+TREES = ["", "a/", "a/b/", "a/ f", "a/b/c/", "a/b/ a/f"]
+
+
+def tree_below(root):
+    found = []
+    for path, directories, files in os.walk(root):
+        below = os.path.relpath(path, root)
+        found += [os.path.normpath(os.path.join(below, name)) + "/" for name in directories]
+        found += [os.path.normpath(os.path.join(below, name)) for name in files]
+    return " ".join(sorted(set(found) - {"keep"}))
+
+
+def trees(kind, function, cases):
+    """What `function` makes of each tree. A file keeps its root from being removed; no path leads further up than `name`."""
+    for tree, arguments in itertools.product(TREES, cases):
+        with tempfile.TemporaryDirectory() as name:
+            root = pathlib.Path(name, "1/2/3/root")
+            root.mkdir(parents=True)
+            for entry in [*tree.split(), "keep"]:
+                root.joinpath(entry).mkdir(parents=True) if entry.endswith("/") else root.joinpath(entry).touch()
+            try:
+                function(root, *arguments)
+                result = "ok"
+            except OSError as error:
+                result = errno.errorcode[error.errno]
+            result = [result, text_of(tree_below(root))]
+            record(kind, text_of(tree), *(text_of(str(argument)) for argument in arguments), result=result)
+
+
+def directories():
+    names = ["a", "b", "f", "..", "."]
+    paths = ["/".join(path) for length in (1, 2, 3) for path in itertools.product(names, repeat=length)]
+    paths += ["a/", "a/b/", "x/", "x/y/", "f/", "x//y", "x/./y"]
+    below = lambda root, path: f"{root}/{path}"
+    create = lambda root, path, exist_ok: os.makedirs(below(root, path), exist_ok=exist_ok)
+    trees("makedirs", create, list(itertools.product(paths, (False, True))))
+    # A `.` between two names ends the removal in Python, which has no reason but the error of rmdir(2).
+    removable = [(path,) for path in paths if "/./" not in path]
+    trees("removedirs", lambda root, path: os.removedirs(below(root, path)), removable)
+    paths = ["a", "a/b", "a/b/c", "a/f", "f", "x", "x/y", "x/y/z", "f/x", "a/b/x", "a/../g", "x/../g"]
+    rename = lambda root, old, new: os.renames(below(root, old), below(root, new))
+    trees("renames", rename, list(itertools.product(paths, paths)))
+
+
+def save(name):
+    pathlib.Path(__file__).parent.parent.joinpath("data", name).write_text("\n".join(OUT) + "\n")
+    OUT.clear()
+
+
 decode(random.Random(1))
 encode()
 newlines()
 modes()
-pathlib.Path(__file__).parent.parent.joinpath("data/python.txt").write_text("\n".join(OUT) + "\n")
+save("python.txt")
+abspaths()
+directories()
+save("os.txt")

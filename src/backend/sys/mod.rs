@@ -5,7 +5,7 @@
 use std::fs::{self, File, FileTimes, Metadata, Permissions};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::fault;
 
@@ -14,6 +14,14 @@ use super::fault;
 mod platform;
 pub(crate) mod temporary;
 
+#[cfg_attr(unix, path = "os_unix.rs")]
+#[cfg_attr(windows, path = "os_windows.rs")]
+mod os;
+
+#[cfg(unix)]
+pub(crate) mod dirfd;
+
+pub(crate) use os::*;
 pub(crate) use platform::*;
 
 /// A kind of system call, as the fault seam names it.
@@ -88,6 +96,38 @@ pub(crate) struct Access {
     pub(crate) read: bool,
     pub(crate) write: bool,
     pub(crate) append: bool,
+}
+
+/// What becomes of a file that is opened: what [`std::fs::OpenOptions`] cannot be asked for.
+#[cfg_attr(
+    not(unix),
+    expect(
+        dead_code,
+        reason = "asked where files are opened relative to directories"
+    )
+)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Creation {
+    pub(crate) truncate: bool,
+    pub(crate) create: bool,
+    pub(crate) create_new: bool,
+    pub(crate) mode: Option<u32>,
+}
+
+/// Rights on a path that are asked for.
+#[cfg_attr(
+    not(unix),
+    expect(dead_code, reason = "not every system tells all of them")
+)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Rights {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) execute: bool,
+    /// Those of the effective user, rather than those of the real one.
+    pub(crate) effective: bool,
+    /// Of a symbolic link itself.
+    pub(crate) no_follow: bool,
 }
 
 /// The most that one call moves, on any system: Linux's own bound, which is also below 2^31.
@@ -416,6 +456,14 @@ pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
 
 pub(crate) fn create_dir_all(path: &Path) -> io::Result<()> {
     call(Call::CreateDir, || fs::create_dir_all(path))
+}
+
+pub(crate) fn read_link(path: &Path) -> io::Result<PathBuf> {
+    call(Call::Metadata, || fs::read_link(path))
+}
+
+pub(crate) fn current_dir() -> io::Result<PathBuf> {
+    call(Call::Metadata, std::env::current_dir)
 }
 
 pub(crate) fn read_dir(path: &Path) -> io::Result<fs::ReadDir> {

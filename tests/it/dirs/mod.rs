@@ -17,7 +17,7 @@ use crate::support::*;
 
 /// Checks that an error is of this kind and names these paths and this operation, in its parts and in its text.
 #[track_caller]
-fn assert_names(error: &io::Error, kind: ErrorKind, op: &str, path: &Path, to: Option<&Path>) {
+pub fn assert_names(error: &io::Error, kind: ErrorKind, op: &str, path: &Path, to: Option<&Path>) {
     assert_eq!(error.kind(), kind, "{error}");
     let detail = PathError::of(error).expect("a path in the error");
     assert_eq!((detail.op(), detail.path(), detail.to()), (op, path, to));
@@ -34,7 +34,7 @@ fn assert_names(error: &io::Error, kind: ErrorKind, op: &str, path: &Path, to: O
 /// Runs the body of the calling test as a user who is not root: here, or in a process of its own that gives the rights
 /// up. The closure must stand directly in the test function.
 #[cfg(unix)]
-fn unprivileged<B: FnOnce() + Send + 'static>(body: B) {
+pub fn unprivileged<B: FnOnce() + Send + 'static>(body: B) {
     use std::os::unix::process::CommandExt as _;
 
     const NOBODY: u32 = 65534;
