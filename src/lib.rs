@@ -366,6 +366,9 @@ pub mod unix;
 #[cfg(windows)]
 pub mod windows;
 
+#[doc = include_str!("python.md")]
+pub mod coming_from_python {}
+
 /// The examples of the README are compiled and run too. One of them is about the feature.
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../README.md")]

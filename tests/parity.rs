@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 struct Entry<'a> {
@@ -65,7 +66,11 @@ fn every_name_of_python_has_a_test() {
         found
     });
     let proven = proven.count();
-    println!("{proven} of {}", all.len());
+    // Past the capture of libtest, which would show it of a failure only.
+    let summary = format!("parity: {proven} of {}\n", all.len());
+    std::io::stderr()
+        .write_all(summary.as_bytes())
+        .expect("standard error is open");
     assert_eq!(proven, all.len());
     assert!(all.len() > 150);
     let names = all.iter().map(|entry| entry.python);
