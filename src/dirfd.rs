@@ -234,7 +234,7 @@ impl Dir {
         let (dir, own) = (self.description.clone(), path.to_owned());
         settle::reached(self.place(), move || dirfd::identity(dir.file(), &own)).await;
         self.query(path, "query metadata of", move |dir, path| {
-            dirfd::metadata(dir, path, follow)
+            open_patiently(|| dirfd::metadata(dir, path, follow))
         })
         .await
     }
