@@ -134,18 +134,18 @@ fn child(way: &str, kind: Kind, mut rng: fastrand::Rng, path: &Path) -> ExitCode
         }),
         // What goes away has to go by then.
         "temporary-return" => {
-            runtime.block_on(async move { drop(temporary(&path).await) });
+            runtime.block_on(async move { drop(temporary(&path, &mut rng).await) });
         }
         "temporary-exit" => runtime.block_on(async move {
-            drop(temporary(&path).await);
+            drop(temporary(&path, &mut rng).await);
             exit(0)
         }),
         "temporary-in-pool" => runtime.block_on(async move {
-            drop(temporary(&path).await);
+            drop(temporary(&path, &mut rng).await);
             smol::unblock(|| exit(0)).await;
         }),
         "temporary-closed" => runtime.block_on(async move {
-            let (files, dirs) = temporary(&path).await;
+            let (files, dirs) = temporary(&path, &mut rng).await;
             for mut file in files {
                 let _ = poll_once(file.close()).await;
             }
@@ -180,25 +180,34 @@ fn child(way: &str, kind: Kind, mut rng: fastrand::Rng, path: &Path) -> ExitCode
     ExitCode::SUCCESS
 }
 
-/// Files with bytes on their way, and directories with files in them, all in a new directory.
-async fn temporary(path: &Path) -> (Vec<NamedTemporaryFile>, Vec<TemporaryDirectory>) {
+/// What goes away, in a new directory: files, files with bytes on their way, or directories with files in them. Only one
+/// of these, because the end of the process may wait for one and forget another.
+async fn temporary(
+    path: &Path,
+    rng: &mut fastrand::Rng,
+) -> (Vec<NamedTemporaryFile>, Vec<TemporaryDirectory>) {
+    const COUNT: usize = 30;
     std::fs::create_dir(path).expect("a directory");
     let (mut files, mut dirs) = (Vec::new(), Vec::new());
     let mut options = Builder::new();
     options.dir(path);
-    for n in 0..5 {
-        let mut file = options.named_temporary_file().await.expect("a file");
-        file.write_all(&numbered(n * 40_000))
-            .await
-            .expect("accepted");
-        files.push(file);
-        let dir = options.temporary_directory().await.expect("a directory");
-        for name in 0..20 {
-            std::fs::write(dir.path().join(name.to_string()), "").expect("a file");
+    let what = rng.usize(..3);
+    for n in 0..COUNT {
+        if what == 2 {
+            let dir = options.temporary_directory().await.expect("a directory");
+            for name in 0..20 {
+                std::fs::write(dir.path().join(name.to_string()), "").expect("a file");
+            }
+            dirs.push(dir);
+        } else {
+            files.push(options.named_temporary_file().await.expect("a file"));
         }
-        dirs.push(dir);
+        if what == 1 {
+            let bytes = numbered(n * 10_000);
+            files[n].write_all(&bytes).await.expect("accepted");
+        }
     }
-    assert_eq!(std::fs::read_dir(path).expect("a directory").count(), 10);
+    assert_eq!(std::fs::read_dir(path).expect("a directory").count(), COUNT);
     (files, dirs)
 }
 
@@ -505,12 +514,14 @@ fn what_is_temporary_is_gone_if_it_was_dropped_before_the_end() {
         "temporary-in-pool",
         "temporary-closed",
     ];
+    let seed = Seed::new();
     rounds(iterations(96), |n, path| {
         let (way, kind) = (
             ways[n % ways.len()],
             RUNTIMES[n / ways.len() % RUNTIMES.len()],
         );
-        let ended = run_child(way, kind, 0, path);
+        let seed = seed.value().wrapping_add(n as u64);
+        let ended = run_child(way, kind, seed, path);
         assert_eq!(ended.code, Some(0), "{way}, {kind}: {}", ended.errors);
         let left = std::fs::read_dir(path).expect("its directory").count();
         assert_eq!(

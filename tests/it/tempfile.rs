@@ -990,7 +990,7 @@ mod stepped {
     use aiofiles::testing::{Call, Stepper};
 
     use super::*;
-    use crate::steps::{begin, drive, stepped, with_faults};
+    use crate::steps::{Held, begin, drive, stepped, with_faults};
 
     /// Creates one of the three kinds, and gives the path if it has one.
     async fn create(dir: &Path, kind: usize) -> (Box<dyn Send>, Option<PathBuf>) {
@@ -1070,23 +1070,23 @@ mod stepped {
     /// A file is removed when what it had accepted is written, and not before.
     #[test]
     fn a_file_is_removed_after_its_bytes_are_written() {
-        stepped(|stepper, _| {
-            let dir = temp_dir();
-            let mut file = drive(stepper, within(dir.path()).named_temporary_file()).unwrap();
-            stepper.run_all();
-            let other = dir.path().join("other");
-            fs::hard_link(file.path(), &other).unwrap();
-            let path = file.path().to_owned();
-            drive(stepper, file.write_all(b"hello")).unwrap();
-            drop(file);
-            let mut steps = 0;
-            while path.exists() {
-                assert!(stepper.run_one(), "no job removes it");
-                steps += 1;
-                let written = fs::read(&other).unwrap();
-                assert!(path.exists() || written == b"hello", "removed too early");
-            }
-            assert!(steps > 1);
+        with_faults(|faults| {
+            block_on(async {
+                let dir = temp_dir();
+                let mut file = within(dir.path()).named_temporary_file().await.unwrap();
+                let other = dir.path().join("other");
+                fs::hard_link(file.path(), &other).unwrap();
+                let path = file.path().to_owned();
+                let gate = Held::new(faults, Call::Write, 0);
+                file.write_all(b"hello").await.unwrap();
+                drop(file);
+                until(|| gate.waiting() == 1).await;
+                what_is_dropped_is_gone().await;
+                assert!(path.exists(), "removed before its bytes were written");
+                gate.open();
+                until(|| !path.exists()).await;
+                assert_eq!(fs::read(&other).unwrap(), b"hello");
+            });
         });
     }
 
