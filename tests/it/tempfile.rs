@@ -1220,7 +1220,7 @@ mod stepped {
             block_on(async {
                 let bytes = numbered(1000);
                 for (call, nth, code) in [
-                    (Call::Open, 0, 24),
+                    (Call::Open, 0, 5),
                     (Call::Write, 0, 28),
                     (Call::Write, 1, 28),
                 ] {
