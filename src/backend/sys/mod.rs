@@ -155,6 +155,7 @@ pub(crate) fn write_at(file: &File, buf: &[u8], offset: u64) -> io::Result<usize
 pub(crate) fn write_here(file: &File, buf: &[u8], offset: u64) -> io::Result<usize> {
     match write_at(file, buf, offset) {
         Err(error) if error.kind() == io::ErrorKind::NotSeekable => {
+            // Where it cannot be moved either, the write goes where it goes, as that of std does.
             let _ = seek(file, io::SeekFrom::Start(offset));
             write(file, buf)
         }
