@@ -221,6 +221,11 @@ pub(super) fn of_process() -> Option<Shared> {
         .clone()
 }
 
+/// Whether the present call goes to a pool of the user's own.
+pub(super) fn is_users_own() -> bool {
+    current().is_some() || of_process().is_some()
+}
+
 /// That of the present call, if there is one.
 pub(crate) fn current() -> Option<Shared> {
     // While a thread ends there is none any more.

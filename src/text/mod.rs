@@ -58,7 +58,7 @@ const CHARACTER: usize = 16;
 ///
 /// Reading is cancel safe in all its forms: what was read stays with the file. Text that is written is accepted as a
 /// whole once the file is ready for it; if a write is dropped after that, the next call on the file, also `close`,
-/// hands over what is left of it.
+/// hands over what is left of it. (If the text file is dropped instead, what is left is lost.)
 ///
 /// # Examples
 ///
@@ -99,8 +99,8 @@ pub struct TextFile<F = File> {
     /// What the file has still to accept of a write, and how much of it it has.
     out: Vec<u8>,
     accepted: usize,
-    /// It is settled whether a byte order mark is to be written first.
-    marked: bool,
+    /// The state in which text is written, once it is settled whether a byte order mark comes first.
+    writing: Option<State>,
 }
 
 /// Some bytes that became text.
@@ -140,7 +140,7 @@ impl<F> TextFile<F> {
             skip: 0,
             out: Vec::new(),
             accepted: 0,
-            marked: false,
+            writing: None,
         }
     }
 
@@ -549,7 +549,7 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
     /// ```
     pub async fn write(&mut self, text: &str) -> io::Result<usize> {
         poll_fn(|cx| self.poll_in_place(cx)).await?;
-        self.mark().await?;
+        let state = self.mark().await?;
         let TextOptions {
             encoding,
             errors,
@@ -558,7 +558,7 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
         } = self.options;
         let translated = newline.written().map(|end| text.replace('\n', end));
         let text_of_file = translated.as_deref().unwrap_or(text);
-        encoding.encode(text_of_file, errors, self.decoder.state, &mut self.out)?;
+        encoding.encode(text_of_file, errors, state, &mut self.out)?;
         poll_fn(|cx| self.poll_out(cx)).await?;
         if self.options.line_buffering && text.contains(['\n', '\r']) {
             self.flush().await?;
@@ -675,29 +675,39 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
         Poll::Ready(Ok(()))
     }
 
-    /// Puts a byte order mark before the first text of a file that is to have one.
-    async fn mark(&mut self) -> io::Result<()> {
+    /// Puts a byte order mark before the first text of a file that is to have one, and says in which state text is
+    /// written.
+    async fn mark(&mut self) -> io::Result<State> {
+        if let Some(state) = self.writing {
+            return Ok(state);
+        }
         let encoding = self.options.encoding;
-        if self.marked || encoding.mark().is_empty() {
-            return Ok(());
-        }
-        let first = match self.seek_file(SeekFrom::Current(0)).await {
-            Ok(0) => {
-                let end = self.seek_file(SeekFrom::End(0)).await?;
-                self.seek_file(SeekFrom::Start(0)).await?;
-                end == 0 || !self.appends
-            }
-            Ok(_) => false,
-            Err(error) if has_no_positions(&error) => self.decoder.state == State::Begin,
-            Err(error) => return Err(error),
+        let state = match self.decoder.state {
+            State::Begin => encoding.unmarked(),
+            state => state,
         };
-        if first {
-            self.decoder.state = encoding.unmarked();
-            let state = self.decoder.state;
-            encoding.encode(encoding.mark(), Errors::Strict, state, &mut self.out)?;
+        if !encoding.mark().is_empty() {
+            let first = match self.seek_file(SeekFrom::Current(0)).await {
+                Ok(0) => {
+                    let end = self.seek_file(SeekFrom::End(0)).await?;
+                    self.seek_file(SeekFrom::Start(0)).await?;
+                    let first = end == 0 || !self.appends;
+                    if first {
+                        self.decoder.state = state;
+                    }
+                    first
+                }
+                Ok(_) => false,
+                // What is read has a mark of its own.
+                Err(error) if has_no_positions(&error) => true,
+                Err(error) => return Err(error),
+            };
+            if first {
+                encoding.encode(encoding.mark(), Errors::Strict, state, &mut self.out)?;
+            }
         }
-        self.marked = true;
-        Ok(())
+        self.writing = Some(state);
+        Ok(state)
     }
 
     async fn seek_file(&mut self, to: SeekFrom) -> io::Result<u64> {
@@ -764,7 +774,7 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
             ready!(self.poll_out(cx))?;
             ready!(Pin::new(&mut self.file).poll_seek(cx, SeekFrom::Start(to.offset())))?;
             self.forget(to.state(), to.after_cr(), to.skip());
-            self.marked = false;
+            self.writing = None;
             Poll::Ready(Ok(()))
         })
         .await
@@ -804,7 +814,7 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
                 state => state,
             };
             self.forget(state, false, 0);
-            self.marked = false;
+            self.writing = None;
             Poll::Ready(Ok(TextPosition::new(end, state, false, 0)))
         })
         .await

@@ -874,6 +874,31 @@ fn what_has_no_positions_is_read_and_written_at_the_same_time() {
     });
 }
 
+/// What comes has a byte order mark of its own, whatever was sent before.
+#[cfg(unix)]
+#[test]
+fn each_direction_has_its_own_order_of_bytes() {
+    use std::io::{Read as _, Write as _};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let options = TextOptions::new().encoding(Encoding::UTF_16);
+    let mut file = options.wrap(File::from(OwnedFd::from(ours)));
+    block_on(async {
+        for _ in 0..2 {
+            file.write("a").await.unwrap();
+        }
+        theirs.write_all(b"\xfe\xff\0b\0\n").unwrap();
+        assert_eq!(file.readline().await.unwrap(), "b\n");
+        file.write("c").await.unwrap();
+    });
+    let mut found = [0; 8];
+    theirs.read_exact(&mut found).unwrap();
+    let expected = "\u{feff}aac".encode_utf16().flat_map(u16::to_ne_bytes);
+    assert!(expected.eq(found), "{found:x?}");
+}
+
 #[test]
 fn an_opener_is_called_with_the_options_of_the_mode() {
     every_runtime(|_| async {
