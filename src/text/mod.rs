@@ -330,15 +330,18 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
             };
             Pin::new(&mut self.file).consume(taken);
 
-            // After a seek into what some bytes become together, a part of that is not wanted.
-            let skipped = self.skip.min(self.text.len() - before);
+            // After a seek into what some bytes become together, a part of that is not wanted. As long as some of it is
+            // still to come, the position is at the end of the text.
+            let skipped = self.skip.min(self.text.len() - self.at);
             self.skip -= skipped;
             self.at += skipped;
+            let grew = self.text.len() > before.max(self.at);
             if last && consumed == 0 {
                 self.translator.end();
+                return Poll::Ready(Ok(grew));
             }
-            if self.text.len() > before + skipped || last && consumed == 0 {
-                return Poll::Ready(Ok(self.text.len() > before + skipped));
+            if grew {
+                return Poll::Ready(Ok(true));
             }
         }
     }
