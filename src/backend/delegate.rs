@@ -19,61 +19,53 @@ use super::pool;
 use super::sys::{Call, call};
 
 pub(crate) async fn canonicalize(path: PathBuf) -> io::Result<PathBuf> {
-    let own = path.clone();
-    let future = async move { async_fs::canonicalize(path).await };
-    driven(Call::Metadata, future, move || std::fs::canonicalize(own)).await
+    let future = |path| async { async_fs::canonicalize::<PathBuf>(path).await };
+    driven(Call::Metadata, path, future, std::fs::canonicalize).await
 }
 
 pub(crate) async fn read_link(path: PathBuf) -> io::Result<PathBuf> {
-    let own = path.clone();
-    let future = async move { async_fs::read_link(path).await };
-    driven(Call::Metadata, future, move || std::fs::read_link(own)).await
+    let future = |path| async { async_fs::read_link::<PathBuf>(path).await };
+    driven(Call::Metadata, path, future, std::fs::read_link).await
 }
 
 pub(crate) async fn hard_link(src: PathBuf, dst: PathBuf) -> io::Result<()> {
-    let own = (src.clone(), dst.clone());
-    let future = async move { async_fs::hard_link(src, dst).await };
-    driven(Call::Link, future, move || std::fs::hard_link(own.0, own.1)).await
+    let future = |(src, dst): Two| async { async_fs::hard_link(src, dst).await };
+    let std = |(src, dst): Two| std::fs::hard_link(src, dst);
+    driven(Call::Link, (src, dst), future, std).await
 }
 
 pub(crate) async fn set_permissions(path: PathBuf, permissions: Permissions) -> io::Result<()> {
-    let own = (path.clone(), permissions.clone());
-    let future = async move { async_fs::set_permissions(path, permissions).await };
-    driven(Call::SetPermissions, future, move || {
-        std::fs::set_permissions(own.0, own.1)
-    })
-    .await
+    type Arguments = (PathBuf, Permissions);
+    let future = |(path, permissions): Arguments| async {
+        async_fs::set_permissions(path, permissions).await
+    };
+    let std = |(path, permissions): Arguments| std::fs::set_permissions(path, permissions);
+    driven(Call::SetPermissions, (path, permissions), future, std).await
 }
 
 #[cfg(unix)]
 pub(crate) async fn symlink(src: PathBuf, dst: PathBuf) -> io::Result<()> {
-    let own = (src.clone(), dst.clone());
-    let future = async move { async_fs::unix::symlink(src, dst).await };
-    driven(Call::Link, future, move || {
-        std::os::unix::fs::symlink(own.0, own.1)
-    })
-    .await
+    let future = |(src, dst): Two| async { async_fs::unix::symlink(src, dst).await };
+    let std = |(src, dst): Two| std::os::unix::fs::symlink(src, dst);
+    driven(Call::Link, (src, dst), future, std).await
 }
 
 #[cfg(windows)]
 pub(crate) async fn symlink_dir(src: PathBuf, dst: PathBuf) -> io::Result<()> {
-    let own = (src.clone(), dst.clone());
-    let future = async move { async_fs::windows::symlink_dir(src, dst).await };
-    driven(Call::Link, future, move || {
-        std::os::windows::fs::symlink_dir(own.0, own.1)
-    })
-    .await
+    let future = |(src, dst): Two| async { async_fs::windows::symlink_dir(src, dst).await };
+    let std = |(src, dst): Two| std::os::windows::fs::symlink_dir(src, dst);
+    driven(Call::Link, (src, dst), future, std).await
 }
 
 #[cfg(windows)]
 pub(crate) async fn symlink_file(src: PathBuf, dst: PathBuf) -> io::Result<()> {
-    let own = (src.clone(), dst.clone());
-    let future = async move { async_fs::windows::symlink_file(src, dst).await };
-    driven(Call::Link, future, move || {
-        std::os::windows::fs::symlink_file(own.0, own.1)
-    })
-    .await
+    let future = |(src, dst): Two| async { async_fs::windows::symlink_file(src, dst).await };
+    let std = |(src, dst): Two| std::os::windows::fs::symlink_file(src, dst);
+    driven(Call::Link, (src, dst), future, std).await
 }
+
+/// What is linked, and where.
+type Two = (PathBuf, PathBuf);
 
 /// How a directory is to be created.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,8 +75,7 @@ pub(crate) struct DirOptions {
 }
 
 pub(crate) async fn create_dir(options: DirOptions, path: PathBuf) -> io::Result<()> {
-    let own = path.clone();
-    let future = async move {
+    let future = move |path: PathBuf| async move {
         let mut builder = async_fs::DirBuilder::new();
         builder.recursive(options.recursive);
         #[cfg(unix)]
@@ -93,34 +84,41 @@ pub(crate) async fn create_dir(options: DirOptions, path: PathBuf) -> io::Result
         }
         builder.create(path).await
     };
-    driven(Call::CreateDir, future, move || {
+    let std = move |path| {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(options.recursive);
         #[cfg(unix)]
         if let Some(mode) = options.mode {
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
         }
-        builder.create(own)
-    })
-    .await
+        builder.create::<PathBuf>(path)
+    };
+    driven(Call::CreateDir, path, future, std).await
 }
 
-/// Drives `future` on the pool, and waits for what comes of it. Where the user's own pool is to do it, of which `async-fs`
+/// Drives the future on the pool, and waits for what comes of it. Where the user's own pool is to do it, of which `async-fs`
 /// knows nothing, `std` does the same there.
-async fn driven<T: Send + 'static>(
+async fn driven<A, F, T>(
     what: Call,
-    future: impl Future<Output = io::Result<T>> + Send + 'static,
-    std: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
+    arguments: A,
+    future: impl FnOnce(A) -> F,
+    std: impl FnOnce(A) -> io::Result<T> + Send + 'static,
+) -> io::Result<T>
+where
+    A: Send + 'static,
+    F: Future<Output = io::Result<T>> + Send + 'static,
+    T: Send + 'static,
+{
     if executor::is_users_own() {
         return super::change(Place::anywhere(), move || {
             call(what, || Ok(()))?;
-            std()
+            std(arguments)
         })
         .await;
     }
     let answer = Arc::<Answer<_>>::default();
     let told = answer.clone();
+    let future = future(arguments);
     pool::drive(async move {
         let result = AssertUnwindSafe(async move {
             call(what, || Ok(()))?;
