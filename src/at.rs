@@ -1,11 +1,13 @@
 //! Reading and writing at offsets of the caller's choice: any number at once, on one open file, by `&self`.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use crate::backend::{self, Description, DirectAlignment, sys};
+use crate::backend::{self, Cached, Description, DirectAlignment, sys};
 use crate::buf::{self, BufResult, IoBuf, IoBufMut};
+use crate::fairness;
 use crate::file::File;
 
 /// # Reading and writing at offsets
@@ -62,8 +64,14 @@ impl File {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        self.read_into(buf, offset, move |description, memory| {
-            sys::read_into(description.file(), memory, offset).map_err(|error| (0, error))
+        self.read_into(buf, offset, move |description, memory, filled| {
+            let next = offset + filled as u64;
+            match sys::read_into(description.file(), &mut memory[filled..], next) {
+                Ok(n) => Ok(filled + n),
+                // The next call meets the error again.
+                Err(_) if filled > 0 => Ok(filled),
+                Err(error) => Err((0, error)),
+            }
         })
         .await
     }
@@ -97,20 +105,17 @@ impl File {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn read_exact_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<(), B> {
+        let all = buf.bytes_total();
         let (result, buf) = self
-            .read_into(buf, offset, move |description, memory| {
+            .read_into(buf, offset, move |description, memory, mut filled| {
                 let file = description.file();
                 // Direct I/O comes short only at the end of the file, and could not go on from there.
                 let block = description.direct().map_or(1, |direct| direct.offset);
-                let mut filled = 0;
-                while filled < memory.len() {
+                while filled < memory.len() && filled.is_multiple_of(block) {
                     backend::still_moving();
                     let next = offset + filled as u64;
-                    if !filled.is_multiple_of(block) {
-                        return Err((filled, io::ErrorKind::UnexpectedEof.into()));
-                    }
                     match sys::read_into(file, &mut memory[filled..], next) {
-                        Ok(0) => return Err((filled, io::ErrorKind::UnexpectedEof.into())),
+                        Ok(0) => break,
                         Ok(n) => filled += n,
                         Err(error) => return Err((filled, error)),
                     }
@@ -118,7 +123,11 @@ impl File {
                 Ok(filled)
             })
             .await;
-        (result.map(drop), buf)
+        let result = match result {
+            Ok(n) if n < all => Err(io::ErrorKind::UnexpectedEof.into()),
+            result => result.map(drop),
+        };
+        (result, buf)
     }
 
     /// Reads from `offset` to the end of the file, appends that to `buf`, and says how many bytes it was.
@@ -392,22 +401,38 @@ impl File {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn direct_alignment(&self) -> io::Result<Option<DirectAlignment>> {
-        let description = self.positional(0)?;
+        let description = self.positional(0)?.clone();
         backend::query(description.place(), move || Ok(description.probe()?.direct)).await
     }
 
-    /// Reads into the memory of one buffer.
+    /// Reads into the memory of one buffer. `read` is told how much of it is filled already.
     async fn read_into<B: IoBufMut>(
         &self,
-        buf: B,
+        mut buf: B,
         offset: u64,
-        read: impl FnOnce(&Description, &mut [MaybeUninit<u8>]) -> Result<usize, (usize, io::Error)>
+        read: impl FnOnce(
+            &Description,
+            &mut [MaybeUninit<u8>],
+            usize,
+        ) -> Result<usize, (usize, io::Error)>
         + Send
         + 'static,
     ) -> BufResult<usize, B> {
+        let description = match self.positional(offset) {
+            Ok(description) => description,
+            Err(error) => return (Err(error), buf),
+        };
+        let mut filled = 0;
+        if description.tries_cached() {
+            match read_cached(description, &mut buf, offset).await {
+                Cached::All(n) => return (Ok(n), buf),
+                Cached::Part(n) => filled = n,
+                Cached::Miss => {}
+            }
+        }
         self.read_operation(buf, offset, move |description, buf| {
             check_direct(description, buf.stable_ptr(), buf.bytes_total(), offset)?;
-            buf::fill(buf, |memory| read(description, memory))
+            buf::fill(buf, |memory| read(description, memory, filled))
         })
         .await
     }
@@ -420,10 +445,11 @@ impl File {
         read: impl FnOnce(&Description, &mut B) -> io::Result<T> + Send + 'static,
     ) -> BufResult<T, B> {
         let description = match self.positional(offset) {
-            Ok(description) => description,
+            Ok(description) => description.clone(),
             Err(error) => return (Err(error), buf),
         };
         backend::query(description.place(), move || {
+            description.prepare_cached();
             let result = read(&description, &mut buf);
             (result, buf)
         })
@@ -438,7 +464,7 @@ impl File {
         write: impl FnOnce(&Description, &B) -> io::Result<T> + Send + 'static,
     ) -> BufResult<T, B> {
         let (description, stream) = match (self.positional(offset), self.stream()) {
-            (Ok(description), Ok(stream)) => (description, stream),
+            (Ok(description), Ok(stream)) => (description.clone(), stream),
             (Err(error), _) | (_, Err(error)) => return (Err(error), buf),
         };
         let begun = stream.begin_write_at().await;
@@ -456,15 +482,33 @@ impl File {
     }
 
     /// The open file, if it is open and can have such an offset.
-    pub(crate) fn positional(&self, offset: u64) -> io::Result<Arc<Description>> {
+    pub(crate) fn positional(&self, offset: u64) -> io::Result<&Arc<Description>> {
         if offset > sys::LARGEST_OFFSET {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "no file has an offset that large",
             ));
         }
-        Ok(self.stream()?.description().clone())
+        Ok(self.stream()?.description())
     }
+}
+
+/// Reads what the page cache has into the memory of a buffer. Before that, others have their turn, if this task has had
+/// enough of them.
+async fn read_cached<B: IoBufMut>(description: &Description, buf: &mut B, offset: u64) -> Cached {
+    let mut waited = false;
+    poll_fn(|cx| fairness::poll_turn(&mut waited, cx)).await;
+    let mut cached = Cached::Miss;
+    let filled = buf::fill(buf, |memory| {
+        cached = description.read_cached(memory, offset);
+        match cached {
+            Cached::All(n) | Cached::Part(n) => Ok(n),
+            // The content is as it was.
+            Cached::Miss => Err((0, ())),
+        }
+    });
+    fairness::charge(filled.unwrap_or(0));
+    cached
 }
 
 /// Writes as much as one call does.

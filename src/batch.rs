@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_lite::Stream;
 
-use crate::backend::{self, Description, Place, sys};
+use crate::backend::{self, Cached, Description, Place, sys};
+use crate::buf;
 use crate::error::{Context as _, same_error};
 use crate::fairness;
 use crate::file::File;
@@ -111,12 +112,19 @@ impl File {
         groups: Vec<Vec<usize>>,
     ) -> Vec<io::Result<Vec<u8>>> {
         let description = match self.positional(0) {
-            Ok(description) => description,
+            Ok(description) => description.clone(),
             Err(error) => return ranges.iter().map(|_| Err(same_error(&error))).collect(),
         };
         let mut results = Vec::new();
         results.resize_with(ranges.len(), || Ok(Vec::new()));
         let mut rest = groups.into_iter().peekable();
+        // What the page cache has needs no dispatch.
+        while let Some(range) = rest.peek().and_then(|group| only(&ranges, group))
+            && let Some(bytes) = read_cached(&description, range).await
+            && let Some(group) = rest.next()
+        {
+            results[group[0]] = Ok(bytes);
+        }
         while rest.peek().is_some() {
             // As many as one job may do.
             let (mut job, mut bytes) = (Vec::new(), 0);
@@ -184,6 +192,37 @@ fn span(group: &[(usize, Range<u64>)]) -> Option<Range<u64>> {
         .iter()
         .all(|(_, range)| makes_sense(range))
         .then_some(begin..end)
+}
+
+/// The range of a group that has one.
+fn only<'a>(ranges: &'a [Range<u64>], group: &[usize]) -> Option<&'a Range<u64>> {
+    match group {
+        [index] => Some(&ranges[*index]),
+        _ => None,
+    }
+}
+
+/// Reads a range that the page cache has all of.
+async fn read_cached(description: &Description, range: &Range<u64>) -> Option<Vec<u8>> {
+    const MOST: u64 = 256 * 1024;
+    let len = range.end.checked_sub(range.start)?;
+    if !makes_sense(range) || !(1..=MOST).contains(&len) || !description.tries_cached() {
+        return None;
+    }
+    let mut waited = false;
+    poll_fn(|cx| fairness::poll_turn(&mut waited, cx)).await;
+    let len = len as usize;
+    let mut bytes = Vec::with_capacity(len);
+    let mut cached = Cached::Miss;
+    buf::append(&mut bytes, len, |memory| {
+        cached = description.read_cached(memory, range.start);
+        match cached {
+            Cached::All(n) => n,
+            Cached::Part(_) | Cached::Miss => 0,
+        }
+    });
+    fairness::charge(bytes.len());
+    matches!(cached, Cached::All(_)).then_some(bytes)
 }
 
 type Found = (usize, io::Result<Vec<u8>>);

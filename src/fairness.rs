@@ -26,6 +26,12 @@ pub(crate) fn count_turn() {
     TURNS.set(TURNS.get() + 1);
 }
 
+/// Counts bytes that were copied in a poll and had to come from the system: many of them are as good as many answers.
+pub(crate) fn charge(bytes: usize) {
+    const ONE: usize = 8 * 1024;
+    READY.set(READY.get().saturating_add((bytes / ONE) as u32));
+}
+
 /// Counts one more poll, and is pending, with the task woken, if it has had enough of them. The poll after one that
 /// waited never is.
 pub(crate) fn poll_turn(waited: &mut bool, cx: &mut Context<'_>) -> Poll<()> {

@@ -381,7 +381,7 @@ impl OpenOptions {
         };
         let facts = sys::probe_opened(&file, self.access, self.flags(), for_a_moment)?;
         let made_nonblocking = facts.nonblocking && !self.asked_nonblocking();
-        let opened = Description::opened(file, facts, made_nonblocking, path)?;
+        let opened = Description::opened(file, facts, made_nonblocking, path, self.backend)?;
         Ok(Opened::Description(opened))
     }
 

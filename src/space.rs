@@ -166,7 +166,7 @@ impl File {
     /// ```
     #[doc(alias = "posix_fadvise")]
     pub async fn advise(&self, offset: u64, len: u64, advice: Advice) -> io::Result<()> {
-        let description = self.positional(offset)?;
+        let description = self.positional(offset)?.clone();
         let len = len.min(sys::LARGEST_OFFSET - offset);
         backend::query(description.place(), move || {
             sys::advise(description.file(), offset, len, advice)
@@ -219,8 +219,8 @@ pub async fn copy_range(
 ) -> io::Result<u64> {
     /// How much is copied in one job: a second's work at most, so that others have their turn.
     const STRETCH: u64 = 64 * 1024 * 1024;
-    let source = from.positional(from_offset)?;
-    let target = to.positional(to_offset)?;
+    let source = from.positional(from_offset)?.clone();
+    let target = to.positional(to_offset)?.clone();
     from.flushed().await?;
     to.flushed().await?;
 

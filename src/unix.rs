@@ -87,7 +87,7 @@ pub async fn symlink<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::Resu
 pub async fn sendfile<T: AsFd>(to: &T, file: &File, offset: u64, len: u64) -> io::Result<u64> {
     /// How much is sent in one job, so that others have their turn.
     const STRETCH: u64 = 4 * 1024 * 1024;
-    let description = file.positional(offset)?;
+    let description = file.positional(offset)?.clone();
     let outlet = Outlet::new(to.as_fd())?;
     file.flushed().await?;
     let len = len.min(sys::LARGEST_OFFSET - offset);

@@ -6,16 +6,19 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use super::answer::Answer;
+use super::cache::{self, Cached, PerFile};
 use super::close;
 use super::direct::DirectAlignment;
 use super::executor::{self, Shared};
+use super::info::BackendKind;
 use super::place::Place;
 use super::ready::Ready;
 use super::sys::{self, Facts};
@@ -40,6 +43,10 @@ pub(crate) struct Description {
     shares_position: bool,
     /// How often the content was changed through handles made from one another.
     changes: AtomicU64,
+    /// What is known of its pages in the page cache.
+    cache: PerFile,
+    /// The backend that was asked for when it was opened.
+    backend: Option<BackendKind>,
     /// Handles and cursors on it.
     users: AtomicUsize,
     /// The error of a sync that failed: final.
@@ -87,8 +94,10 @@ impl Description {
         facts: Facts,
         made_nonblocking: bool,
         path: Arc<Path>,
+        backend: Option<BackendKind>,
     ) -> io::Result<Arc<Description>> {
         let mut description = Description::new(file, Some(path));
+        description.backend = backend;
         description.ours = true;
         description.made_nonblocking = made_nonblocking;
         let facts = description.register(facts)?;
@@ -110,6 +119,8 @@ impl Description {
             executor: executor::current(),
             shares_position: false,
             changes: AtomicU64::new(0),
+            cache: PerFile::new(),
+            backend: None,
             users: AtomicUsize::new(0),
             sync_error: Mutex::new(None),
             closed: Mutex::new(None),
@@ -180,6 +191,57 @@ impl Description {
         self.file
             .clone()
             .expect("only dropping takes the file away")
+    }
+
+    /// Whether it is worth a try to read what the page cache has. Who asks is to try.
+    pub(crate) fn tries_cached(&self) -> bool {
+        self.may_be_cached() && self.cache.wants_try()
+    }
+
+    /// Reads what the page cache has of the bytes at `offset`. Never waits.
+    pub(crate) fn read_cached(&self, memory: &mut [MaybeUninit<u8>], offset: u64) -> Cached {
+        self.cache.read(self.file(), memory, offset)
+    }
+
+    /// The same into one buffer after the other.
+    pub(crate) fn read_cached_vectored(
+        &self,
+        bufs: &mut [IoSliceMut<'_>],
+        offset: u64,
+    ) -> Cached {
+        self.cache.read_vectored(self.file(), bufs, offset)
+    }
+
+    /// Whether the next read is likely to find its bytes in the page cache, so that nobody need fetch them before.
+    pub(crate) fn expects_cached(&self) -> bool {
+        self.may_be_cached() && self.cache.expects_hit()
+    }
+
+    /// Notices, before so many bytes are read on a pool thread, whether the page cache has them.
+    pub(crate) fn look_for_cached(&self, len: usize, offset: u64) {
+        if self.may_be_cached() {
+            self.cache.look(self.file(), len, offset);
+        }
+    }
+
+    /// Finds out what the page cache asks about the file, if nobody did before. Runs on a pool thread.
+    pub(crate) fn prepare_cached(&self) {
+        if cache::is_on() {
+            // Whoever needs the facts for more than speed asks again, and hears of the error.
+            let _ = self.probe();
+        }
+    }
+
+    /// Whether reads may be answered by the page cache.
+    fn may_be_cached(&self) -> bool {
+        self.backend != Some(BackendKind::Pool)
+            && self.executor.is_none()
+            && self.facts.get().is_some_and(|facts| {
+                facts.kind == sys::Kind::Regular
+                    && facts.is_file
+                    && facts.readable
+                    && facts.direct.is_none()
+            })
     }
 
     /// Appends up to `len` bytes at `offset` to `buf`. Runs on a pool thread, as all that follow.

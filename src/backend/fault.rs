@@ -52,6 +52,18 @@ impl Drop for Entered {
     }
 }
 
+/// Whether what this thread does is to be dispatched although it need not be: the jobs are stepped by hand, or a fault is
+/// planned for what a dispatched job calls. A plan that names [`Call::CachedRead`] is one for reads that are not.
+pub(crate) fn wants_dispatch() -> bool {
+    let context = Context::current();
+    let faults = context.faults;
+    context.stepper.is_some()
+        || faults.is_some_and(|plan| {
+            let rules = plan.rules();
+            rules.iter().all(|rule| rule.call != Call::CachedRead)
+        })
+}
+
 /// Called before each system call: the plan may make it fail, wait or panic.
 pub(crate) fn before(call: Call) -> io::Result<()> {
     match Context::current().faults {

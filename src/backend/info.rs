@@ -2,7 +2,8 @@
 
 use std::sync::OnceLock;
 
-use super::{close, pool};
+use super::wish::Wish;
+use super::{cache, close, pool};
 use crate::stream;
 
 /// What performs the operations of this crate.
@@ -37,6 +38,8 @@ pub struct Backend {
     drainers: usize,
     pending_closes: usize,
     buffered: usize,
+    cached_reads: u64,
+    cache_misses: u64,
 }
 
 /// Tells which backend runs, why, and what it has done so far.
@@ -58,6 +61,7 @@ pub struct Backend {
 /// ```
 pub fn backend() -> Backend {
     let figures = pool::figures();
+    let (cached_reads, cache_misses) = cache::figures();
     Backend {
         kind: BackendKind::Pool,
         reason: reason(),
@@ -68,24 +72,21 @@ pub fn backend() -> Backend {
         drainers: figures.drainers,
         pending_closes: close::pending(),
         buffered: stream::buffered(),
+        cached_reads,
+        cache_misses,
     }
 }
 
 /// Why the pool, with the wish of the environment in mind.
 fn reason() -> &'static str {
     static REASON: OnceLock<String> = OnceLock::new();
-    REASON.get_or_init(|| match std::env::var("AIOFILES_BACKEND") {
-        Err(_) => "built without another backend".to_owned(),
-        Ok(wish) => match wish.as_str() {
-            "" | "auto" => "built without another backend".to_owned(),
-            "pool" => {
-                format!("AIOFILES_BACKEND is {wish}, and built without another backend")
-            }
-            "uring" => "AIOFILES_BACKEND asks for uring, which this build does not have".to_owned(),
-            unknown => format!(
-                "AIOFILES_BACKEND is {unknown:?}, which is not known; built without another backend"
-            ),
-        },
+    REASON.get_or_init(|| match Wish::of_process() {
+        Wish::Auto => "built without another backend".to_owned(),
+        Wish::Pool => "AIOFILES_BACKEND is pool, and built without another backend".to_owned(),
+        Wish::Uring => "AIOFILES_BACKEND asks for uring, which this build does not have".to_owned(),
+        Wish::Unknown(word) => format!(
+            "AIOFILES_BACKEND is {word:?}, which is not known; built without another backend"
+        ),
     })
 }
 
@@ -128,6 +129,16 @@ impl Backend {
     /// Dropped files whose descriptors are not closed yet.
     pub fn pending_closes(&self) -> usize {
         self.pending_closes
+    }
+
+    /// Reads that the page cache answered in the poll that asked, without a dispatch (feature `nowait`).
+    pub fn cached_reads(&self) -> u64 {
+        self.cached_reads
+    }
+
+    /// Reads that the page cache was asked for in vain, and that went the usual way.
+    pub fn cache_misses(&self) -> u64 {
+        self.cache_misses
     }
 
     /// Bytes of memory that read-ahead and write-behind hold beyond the small buffers that every file may have.

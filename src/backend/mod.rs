@@ -14,6 +14,11 @@
 
 mod alarm;
 mod answer;
+#[cfg_attr(
+    not(all(feature = "nowait", target_os = "linux")),
+    path = "no_cache.rs"
+)]
+mod cache;
 mod close;
 pub(crate) mod delegate;
 mod description;
@@ -31,9 +36,11 @@ mod pool;
 mod ready;
 mod slot;
 pub(crate) mod sys;
+mod wish;
 
 pub(crate) use alarm::{Alarm, pause};
 pub(crate) use answer::Answer;
+pub(crate) use cache::Cached;
 pub(crate) use close::{
     one_ended as one_close_ended, pending as pending_closes, work_off as work_off_closes,
 };

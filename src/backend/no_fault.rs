@@ -23,6 +23,15 @@ impl Context {
 
 pub(crate) struct Entered;
 
+#[cfg_attr(
+    not(feature = "nowait"),
+    expect(dead_code, reason = "everything is dispatched anyway")
+)]
+#[inline(always)]
+pub(crate) fn wants_dispatch() -> bool {
+    false
+}
+
 #[inline(always)]
 pub(crate) fn before(_: Call) -> io::Result<()> {
     Ok(())

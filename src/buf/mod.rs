@@ -127,6 +127,19 @@ pub(crate) fn fill<B: IoBufMut, E>(
     result
 }
 
+/// Lets `fill` put bytes behind the content of a vector, which has room for `len` of them, and say how many.
+pub(crate) fn append(
+    bytes: &mut Vec<u8>,
+    len: usize,
+    fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> usize,
+) -> usize {
+    let n = fill(&mut bytes.spare_capacity_mut()[..len]);
+    assert!(n <= len, "no more can be filled than there is");
+    // SAFETY: so many bytes behind the content were filled, and it is no more than there are.
+    unsafe { bytes.set_len(bytes.len() + n) };
+    n
+}
+
 /// All the memory of a buffer, initialised: what held nothing holds zeros.
 pub(crate) fn zeroed<B: IoBufMut>(buf: &mut B) -> &mut [u8] {
     let (ptr, init, total) = (buf.stable_mut_ptr(), buf.bytes_init(), buf.bytes_total());
@@ -135,6 +148,15 @@ pub(crate) fn zeroed<B: IoBufMut>(buf: &mut B) -> &mut [u8] {
     memory[init..].fill(MaybeUninit::new(0));
     // SAFETY: the first `init` bytes were initialised, and the rest is now.
     unsafe { std::slice::from_raw_parts_mut(ptr, total) }
+}
+
+/// Initialised memory, for whatever fills memory that need not be. What is given out must not be made less initialised
+/// than it is, so it goes to the kernel and nowhere else.
+#[cfg(all(feature = "nowait", target_os = "linux"))]
+pub(crate) fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    let (ptr, len) = (bytes.as_mut_ptr(), bytes.len());
+    // SAFETY: the same memory, borrowed for as long.
+    unsafe { std::slice::from_raw_parts_mut(ptr.cast::<MaybeUninit<u8>>(), len) }
 }
 
 /// Takes note that the first `len` bytes of a buffer that [`zeroed`] has initialised are its content.

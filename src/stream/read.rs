@@ -17,7 +17,9 @@ use std::time::Instant;
 
 use super::buffer::Buffer;
 use super::{Caller, MOST_INLINE, Position, State, Stream};
-use crate::backend::{self, sys};
+use crate::backend::{self, Cached, sys};
+use crate::buf;
+use crate::fairness;
 use sys::{Facts, Kind};
 
 /// The least that is read at once: less costs as much.
@@ -34,6 +36,12 @@ const BLOCK: usize = 256 * 1024;
 
 /// What an unbuffered file reads for `fill_buf`, unless a size was set.
 const UNBUFFERED: usize = 8 * 1024;
+
+/// The largest block that is read in a poll.
+const CACHED_BLOCK: usize = 64 * 1024;
+
+/// From this size on, a read of what the page cache has is worth a system call of its own.
+const WORTH_A_CALL: usize = 16 * 1024;
 
 /// How often a block is read again because the content changed meanwhile, before the race counts as the reader's.
 const RACES: usize = 3;
@@ -87,6 +95,16 @@ impl Outcome {
     }
 }
 
+/// What is there at the position.
+enum Ahead {
+    /// Blocks that hold bytes from here on.
+    Blocks(u64),
+    /// The caller's buffers, into which `n` bytes were read from here on.
+    Read { position: u64, n: usize },
+    /// The end of the file.
+    End,
+}
+
 /// Bytes of the file.
 #[derive(Clone, Debug)]
 struct Block {
@@ -135,9 +153,7 @@ impl Lent {
 impl ReadAhead {
     /// Forgets everything that was read ahead, also what a job is reading now.
     pub(super) fn clear(&mut self) {
-        while let Some(block) = self.blocks.pop_front() {
-            self.recycle(block);
-        }
+        self.give_up_blocks();
         self.epoch += 1;
         self.filling = false;
         self.window = 0;
@@ -199,6 +215,21 @@ impl ReadAhead {
         if keep && let Some(buffer) = Arc::get_mut(&mut block.data) {
             buffer.bytes.clear();
             self.spare.push(block.data);
+        }
+    }
+
+    /// A buffer of `size` bytes, or of as many as there may be.
+    fn spare_of(&mut self, size: usize) -> Arc<Buffer> {
+        let spare = self.spare.pop();
+        spare
+            .filter(|spare| spare.capacity() == size)
+            .unwrap_or_else(|| Arc::new(Buffer::new(size)))
+    }
+
+    /// Gives all blocks back; reading goes on elsewhere.
+    fn give_up_blocks(&mut self) {
+        while let Some(block) = self.blocks.pop_front() {
+            self.recycle(block);
         }
     }
 
@@ -273,9 +304,13 @@ impl Stream {
             drop(state);
             return self.poll_read_special(caller, bufs);
         }
-        let position = match ready!(self.poll_ahead(&mut state, &facts, wanted, caller))? {
-            Some(position) => position,
-            None => return Poll::Ready(Ok(0)),
+        let position = match ready!(self.poll_ahead(&mut state, &facts, wanted, bufs, caller))? {
+            Ahead::Blocks(position) => position,
+            Ahead::Read { position, n } => {
+                self.moved_on(&mut state, &facts, position, n);
+                return Poll::Ready(Ok(n));
+            }
+            Ahead::End => return Poll::Ready(Ok(0)),
         };
 
         // Copy out of the blocks, as far as they and the bound on inline work reach.
@@ -321,8 +356,11 @@ impl Stream {
             _ if self.is_buffered(&facts) => LEAST,
             _ => UNBUFFERED,
         };
-        let position = ready!(self.poll_ahead(&mut state, &facts, wanted, caller))?;
-        let lent = position.and_then(|position| state.read.lend(position));
+        let ahead = ready!(self.poll_ahead(&mut state, &facts, wanted, &mut [], caller))?;
+        let lent = match ahead {
+            Ahead::Blocks(position) => state.read.lend(position),
+            Ahead::Read { .. } | Ahead::End => None,
+        };
         Poll::Ready(Ok(lent.unwrap_or_default()))
     }
 
@@ -364,26 +402,32 @@ impl Stream {
         read.ended = position;
         let goes_on =
             read.window > LEAST && !read.filling && !read.short && self.is_buffered(facts);
-        if goes_on && read.ahead(position) <= read.window / 2 && read.ahead(position) > 0 {
+        let ahead = read.ahead(position);
+        if goes_on
+            && ahead > 0
+            && ahead <= read.window / 2
+            && !self.description.expects_cached()
+        {
             self.widen(read, 0);
             self.fill(state);
         }
     }
 
-    /// Waits until bytes are there at the position; `None` means end of file.
+    /// Waits until bytes are there at the position. If they need not be waited for, they may go to `bufs` at once.
     fn poll_ahead(
         self: &Arc<Self>,
         state: &mut State,
         facts: &Facts,
         wanted: usize,
+        bufs: &mut [IoSliceMut<'_>],
         caller: &Caller<'_, '_>,
-    ) -> Poll<io::Result<Option<u64>>> {
+    ) -> Poll<io::Result<Ahead>> {
         if facts.kind != Kind::Stream {
             ready!(self.poll_settled(state, caller))?;
         }
         let position = ready!(self.poll_position_now(state, caller))?;
         if wanted == 0 {
-            return Poll::Ready(Ok(None));
+            return Poll::Ready(Ok(Ahead::End));
         }
 
         // What was read before a change is not what stands in the file.
@@ -396,46 +440,113 @@ impl Stream {
 
         // If bytes are there, they are the answer.
         if state.read.at(position).is_some() {
-            return Poll::Ready(Ok(Some(position)));
+            return Poll::Ready(Ok(Ahead::Blocks(position)));
         }
         if facts.kind == Kind::Stream {
             // The end of a special file was found by the caller.
-            return Poll::Ready(Ok(None));
+            return Poll::Ready(Ok(Ahead::End));
         }
 
         // If the job found something else here, that is the answer, once.
         if let Some(outcome) = state.read.outcome.take()
             && outcome.answers(position)
         {
-            return Poll::Ready(outcome.result.map(|()| None));
+            return Poll::Ready(outcome.result.map(|()| Ahead::End));
         }
 
-        // Otherwise a job must fetch them.
+        // Otherwise they must be fetched: by this very poll, if they are in memory, or else by a job.
         if !state.read.filling {
-            let goes_on = state.read.ended == position && state.read.window > 0;
-            if !goes_on || !self.is_buffered(facts) {
-                state.read.clear();
-                state.read.next = position;
+            self.plan_window(state, facts, position, wanted);
+            if let Some(ahead) = self.read_cached(state, facts, position, wanted, bufs) {
+                return Poll::Ready(Ok(ahead));
             }
-            let wanted = wanted.min(MOST_INLINE);
-            if !self.is_buffered(facts) {
-                state.read.window = wanted;
-            } else if goes_on {
-                self.widen(&mut state.read, wanted);
-            } else {
-                // Whoever begins at the beginning will probably go on.
-                let window = if position == 0 || wanted < PAGE {
-                    wanted.max(LEAST)
-                } else {
-                    wanted
-                };
-                state.read.window = window.min(self.largest_window());
-            }
-            state.read.next = position;
             self.fill(state);
         }
         state.read.awaited = true;
         state.wait(caller)
+    }
+
+    /// Decides how much is to be read ahead, now that nothing is.
+    fn plan_window(&self, state: &mut State, facts: &Facts, position: u64, wanted: usize) {
+        let goes_on = state.read.ended == position && state.read.window > 0;
+        if !goes_on || !self.is_buffered(facts) {
+            state.read.clear();
+        }
+        let wanted = wanted.min(MOST_INLINE);
+        if !self.is_buffered(facts) {
+            state.read.window = wanted;
+        } else if goes_on {
+            self.widen(&mut state.read, wanted);
+        } else {
+            // Whoever begins at the beginning will probably go on.
+            let window = if position == 0 || wanted < PAGE {
+                wanted.max(LEAST)
+            } else {
+                wanted
+            };
+            state.read.window = window.min(self.largest_window());
+        }
+        state.read.next = position;
+    }
+
+    /// Reads what the page cache has: to `bufs` if that is as good as reading ahead, otherwise to a block.
+    fn read_cached(
+        self: &Arc<Self>,
+        state: &mut State,
+        facts: &Facts,
+        position: u64,
+        wanted: usize,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Option<Ahead> {
+        if facts.kind != Kind::Regular || !self.description.tries_cached() {
+            return None;
+        }
+        state.read.give_up_blocks();
+        let block = state.read.window.min(CACHED_BLOCK);
+        if !bufs.is_empty() && (wanted >= block || wanted >= WORTH_A_CALL) {
+            return match self.description.read_cached_vectored(bufs, position) {
+                Cached::All(0) => Some(Ahead::End),
+                Cached::All(n) | Cached::Part(n) => {
+                    fairness::charge(n);
+                    Some(Ahead::Read { position, n })
+                }
+                Cached::Miss => None,
+            };
+        }
+
+        // The change may be made after the bytes were read, or before: only if there was none, the block holds what the
+        // file does.
+        let changes = self.description.changes();
+        let mut data = state.read.spare_of(block);
+        let buffer = Arc::get_mut(&mut data).expect("nobody else has a spare one");
+        let len = block.min(buffer.capacity());
+        let mut cached = Cached::Miss;
+        buf::append(&mut buffer.bytes, len, |memory| {
+            cached = self.description.read_cached(memory, position);
+            match cached {
+                Cached::All(n) | Cached::Part(n) => n,
+                Cached::Miss => 0,
+            }
+        });
+        if changes != self.description.changes() {
+            return None;
+        }
+        match cached {
+            Cached::Miss => None,
+            Cached::All(0) => Some(Ahead::End),
+            Cached::All(n) | Cached::Part(n) => {
+                fairness::charge(n);
+                state.read.changes = changes;
+                state.read.short = n < len;
+                state.read.next = position + n as u64;
+                state.read.blocks.push_back(Block {
+                    offset: position,
+                    data,
+                });
+                self.list_idle(state);
+                Some(Ahead::Blocks(position))
+            }
+        }
     }
 
     /// Lets the window grow: reading goes on where it left off.
@@ -515,14 +626,12 @@ impl Stream {
                 return false;
             };
             let offset = state.read.next;
-            let spare = state.read.spare.pop();
+            let mut data = state.read.spare_of(planned);
             drop(state);
 
             // Fill a block. If the content changes meanwhile, what was read may be old: read it again.
             backend::still_moving();
-            let mut data = spare
-                .filter(|spare| spare.capacity() == planned)
-                .unwrap_or_else(|| Arc::new(Buffer::new(planned)));
+            self.description.look_for_cached(planned, offset);
             let buffer = Arc::get_mut(&mut data).expect("nobody else has a spare one");
             let mut changes = self.description.changes();
             let mut races = 0;

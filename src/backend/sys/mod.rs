@@ -38,6 +38,13 @@ pub enum Call {
     Metadata,
     /// read(2), pread(2)
     Read,
+    /// preadv2(2) with RWF_NOWAIT (feature `nowait`). As long as no fault is planned for it, code with a plan does
+    /// not make such reads.
+    #[cfg_attr(
+        not(all(feature = "nowait", target_os = "linux")),
+        allow(dead_code, reason = "there are no such reads in this build")
+    )]
+    CachedRead,
     /// write(2), pwrite(2)
     Write,
     /// lseek(2)

@@ -17,6 +17,8 @@ use crate::backend::DirectAlignment;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) kind: Kind,
+    /// It is a regular file, on whatever file system.
+    pub(crate) is_file: bool,
     /// It is a FIFO.
     pub(crate) fifo: bool,
     pub(crate) readable: bool,
@@ -100,6 +102,7 @@ pub(crate) fn probe(file: &File) -> io::Result<Facts> {
 
     Ok(Facts {
         kind,
+        is_file: file_type.is_file(),
         fifo: file_type.is_fifo(),
         readable: mode != OFlags::WRONLY,
         writable: mode != OFlags::RDONLY,
@@ -169,6 +172,7 @@ pub(crate) fn probe_opened(
         } else {
             Kind::Positional
         },
+        is_file: true,
         fifo: false,
         readable: access.read,
         writable: access.write || access.append,

@@ -16,6 +16,8 @@ pub(crate) const DIRECT: Option<i32> = None;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) kind: Kind,
+    /// It is a regular file, on whatever file system.
+    pub(crate) is_file: bool,
     /// It is a FIFO.
     pub(crate) fifo: bool,
     pub(crate) readable: bool,
@@ -67,6 +69,7 @@ pub(crate) fn probe(mut file: &File) -> io::Result<Facts> {
         } else {
             Kind::Plain
         },
+        is_file: len.is_some(),
         fifo: false,
         // The access of a handle cannot be asked for; the first call in a wrong direction tells.
         readable: true,

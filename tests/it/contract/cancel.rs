@@ -516,9 +516,11 @@ fn futures_are_dropped_outside_any_runtime() {
         aiofiles::settle(),
     );
     futures_lite::future::block_on(async {
+        // The byte that was written stands at 0, or behind what was read.
+        let mut buf = [0; 90];
         file.seek(SeekFrom::Start(10)).await.unwrap();
         file.read_exact(&mut buf).await.unwrap();
-        assert_same_bytes(buf, &numbered(200)[10..110]);
+        assert_same_bytes(buf, &numbered(200)[10..100]);
         file.set_len(100_000).await.unwrap();
         file.close().await.unwrap();
     });

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{SeekFrom, Write as _};
 
-use aiofiles::File;
+use aiofiles::{BackendKind, File};
 use futures_lite::{
     AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _,
 };
@@ -423,8 +423,9 @@ fn no_more_is_ahead_of_a_reader_than_the_bound() {
                 Some(65_536),
                 Some(300_000),
             ] {
+                // What is read in the poll that asks is not read ahead.
                 let mut options = File::options();
-                options.read(true);
+                options.read(true).backend(BackendKind::Pool);
                 if let Some(size) = buffer_size {
                     options.buffer_size(size);
                 }
@@ -535,7 +536,9 @@ fn idle_buffers_are_given_back() {
         futures_lite::future::block_on(async {
             let bytes = numbered(4 << 20);
             let (_dir, path) = sample(&bytes);
-            let mut file = read_write().open(&path).await.unwrap();
+            let mut options = read_write();
+            let options = options.backend(BackendKind::Pool);
+            let mut file = options.open(&path).await.unwrap();
             let mut buf = vec![0; 1 << 20];
             file.read_exact(&mut buf).await.unwrap();
             assert!(aiofiles::backend().buffered() > 0);
