@@ -2,10 +2,9 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use crate::backend::{self, Cached, Description, DirectAlignment, sys};
+use crate::backend::{self, Cached, Description, DirectAlignment, ReadAt, WriteAt, sys};
 use crate::buf::{self, BufResult, IoBuf, IoBufMut};
 use crate::fairness;
 use crate::file::File;
@@ -64,16 +63,7 @@ impl File {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        self.read_into(buf, offset, move |description, memory, filled| {
-            let next = offset + filled as u64;
-            match sys::read_into(description.file(), &mut memory[filled..], next) {
-                Ok(n) => Ok(filled + n),
-                // The next call meets the error again.
-                Err(_) if filled > 0 => Ok(filled),
-                Err(error) => Err((0, error)),
-            }
-        })
-        .await
+        self.read_into(buf, offset, false).await
     }
 
     /// Reads at `offset` until all memory of the buffer is filled.
@@ -106,23 +96,7 @@ impl File {
     /// ```
     pub async fn read_exact_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<(), B> {
         let all = buf.bytes_total();
-        let (result, buf) = self
-            .read_into(buf, offset, move |description, memory, mut filled| {
-                let file = description.file();
-                // Direct I/O comes short only at the end of the file, and could not go on from there.
-                let block = description.direct().map_or(1, |direct| direct.offset);
-                while filled < memory.len() && filled.is_multiple_of(block) {
-                    backend::still_moving();
-                    let next = offset + filled as u64;
-                    match sys::read_into(file, &mut memory[filled..], next) {
-                        Ok(0) => break,
-                        Ok(n) => filled += n,
-                        Err(error) => return Err((filled, error)),
-                    }
-                }
-                Ok(filled)
-            })
-            .await;
+        let (result, buf) = self.read_into(buf, offset, true).await;
         let result = match result {
             Ok(n) if n < all => Err(io::ErrorKind::UnexpectedEof.into()),
             result => result.map(drop),
@@ -211,7 +185,7 @@ impl File {
                 .map(|buf| IoSliceMut::new(buf::zeroed(buf)))
                 .collect::<Vec<_>>();
             for slice in &slices {
-                check_direct(description, slice.as_ptr(), slice.len(), offset)?;
+                description.check_direct(slice.as_ptr(), slice.len(), offset)?;
             }
             let read = sys::read_vectored_at(description.file(), &mut slices, offset)?;
             let mut left = read;
@@ -270,10 +244,7 @@ impl File {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        self.write_operation(buf, offset, move |description, buf| {
-            write_some(description, buf::content(buf), offset)
-        })
-        .await
+        self.write_from(buf, offset, false).await
     }
 
     /// Writes all the content of the buffer at `offset`.
@@ -306,19 +277,8 @@ impl File {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn write_all_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<(), B> {
-        self.write_operation(buf, offset, move |description, buf| {
-            let bytes = buf::content(buf);
-            let mut written = 0;
-            while written < bytes.len() {
-                backend::still_moving();
-                match write_some(description, &bytes[written..], offset + written as u64)? {
-                    0 => return Err(io::ErrorKind::WriteZero.into()),
-                    n => written += n,
-                }
-            }
-            Ok(())
-        })
-        .await
+        let (result, buf) = self.write_from(buf, offset, true).await;
+        (result.map(drop), buf)
     }
 
     /// Writes the content of one buffer after the other at `offset`, once, and says how many bytes were written.
@@ -362,7 +322,7 @@ impl File {
             }
             check_room(offset)?;
             for slice in &slices {
-                check_direct(description, slice.as_ptr(), slice.len(), offset)?;
+                description.check_direct(slice.as_ptr(), slice.len(), offset)?;
             }
             sys::write_vectored_at(description.file(), &slices, offset)
         })
@@ -405,18 +365,12 @@ impl File {
         backend::query(description.place(), move || Ok(description.probe()?.direct)).await
     }
 
-    /// Reads into the memory of one buffer. `read` is told how much of it is filled already.
+    /// Reads into the memory of one buffer, once or until it is full.
     async fn read_into<B: IoBufMut>(
         &self,
         mut buf: B,
         offset: u64,
-        read: impl FnOnce(
-            &Description,
-            &mut [MaybeUninit<u8>],
-            usize,
-        ) -> Result<usize, (usize, io::Error)>
-        + Send
-        + 'static,
+        whole: bool,
     ) -> BufResult<usize, B> {
         let description = match self.positional(offset) {
             Ok(description) => description,
@@ -430,9 +384,12 @@ impl File {
                 Cached::Miss => {}
             }
         }
-        self.read_operation(buf, offset, move |description, buf| {
-            check_direct(description, buf.stable_ptr(), buf.bytes_total(), offset)?;
-            buf::fill(buf, |memory| read(description, memory, filled))
+        backend::transfer(ReadAt {
+            description: description.clone(),
+            buf,
+            offset,
+            filled,
+            whole,
         })
         .await
     }
@@ -454,6 +411,29 @@ impl File {
             (result, buf)
         })
         .await
+    }
+
+    /// Writes the content of one buffer, once or all of it.
+    async fn write_from<B: IoBuf>(&self, buf: B, offset: u64, whole: bool) -> BufResult<usize, B> {
+        let (description, stream) = match (self.positional(offset), self.stream()) {
+            (Ok(description), Ok(stream)) => (description.clone(), stream),
+            (Err(error), _) | (_, Err(error)) => return (Err(error), buf),
+        };
+        let begun = stream.begin_write_at().await;
+        let number = begun.number();
+        let (result, buf) = backend::transfer(WriteAt {
+            description,
+            buf,
+            offset,
+            written: 0,
+            whole,
+            done: |result: &io::Result<usize>| begun.end(result),
+        })
+        .await;
+        if result.is_err() {
+            stream.told(number);
+        }
+        (result, buf)
     }
 
     /// Dispatches a write with its buffer.
@@ -509,30 +489,6 @@ async fn read_cached<B: IoBufMut>(description: &Description, buf: &mut B, offset
     });
     fairness::charge(filled.unwrap_or(0));
     cached
-}
-
-/// Writes as much as one call does.
-fn write_some(description: &Description, bytes: &[u8], offset: u64) -> io::Result<usize> {
-    if bytes.is_empty() {
-        return Ok(0);
-    }
-    check_room(offset)?;
-    check_direct(description, bytes.as_ptr(), bytes.len(), offset)?;
-    let room = usize::try_from(sys::LARGEST_OFFSET - offset).unwrap_or(usize::MAX);
-    sys::write_at(description.file(), &bytes[..bytes.len().min(room)], offset)
-}
-
-/// Refuses what direct I/O cannot do, if that is what happens here.
-fn check_direct(
-    description: &Description,
-    memory: *const u8,
-    len: usize,
-    offset: u64,
-) -> io::Result<()> {
-    match description.direct() {
-        Some(alignment) => alignment.check(memory, len, offset),
-        None => Ok(()),
-    }
 }
 
 /// Whether a byte can stand at `offset`.

@@ -314,11 +314,8 @@ impl OpenOptions {
 
     /// Refuses what std does not know of.
     fn check(&self) -> io::Result<()> {
-        if self.backend.is_some_and(|backend| !backend.is_here()) {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this build has no such backend",
-            ));
+        if let Some(refusal) = self.backend.and_then(BackendKind::refusal) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, refusal));
         }
         if self.direct && sys::DIRECT.is_none() {
             return Err(io::Error::new(
@@ -360,7 +357,13 @@ impl OpenOptions {
 
     /// Opens the file here and now, perhaps only for a moment. Runs on a pool thread.
     pub(crate) fn open_now(&self, path: Arc<Path>, for_a_moment: bool) -> io::Result<Opened> {
-        let open = || sys::open(&path, &self.std, self.flags());
+        let open = || sys::open(
+                &path,
+                &self.std,
+                self.access,
+                self.creation,
+                self.flags(),
+            );
         let is_fifo = || sys::is_fifo(&path);
         self.open_by(open, is_fifo, path.clone(), for_a_moment)
     }

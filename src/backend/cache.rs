@@ -61,7 +61,7 @@ pub(super) fn figures() -> (u64, u64) {
 /// Whether this process may ask at all.
 pub(super) fn is_on() -> bool {
     static MAY_ASK: OnceLock<bool> = OnceLock::new();
-    let may_ask = || *Wish::of_process() != Wish::Pool && !kernel_errs();
+    let may_ask = || !matches!(Wish::of_process(), Wish::Pool | Wish::Uring) && !kernel_errs();
     *MAY_ASK.get_or_init(may_ask) && !REFUSED.load(Ordering::Relaxed)
 }
 
@@ -146,7 +146,8 @@ impl PerFile {
         self.store(PerFile::REFUSES);
     }
 
-    fn answers(&self) -> bool {
+    /// Whether the file system tells what is in the page cache.
+    pub(super) fn answers(&self) -> bool {
         self.load() & PerFile::ANSWERS != 0
     }
 
@@ -221,7 +222,10 @@ impl PerFile {
             Ok(n) => n,
             Err(error) => {
                 match error.raw_os_error() {
-                    Some(libc::EAGAIN) => self.miss(),
+                    Some(libc::EAGAIN) => {
+                        self.store(self.load() | PerFile::ANSWERS);
+                        self.miss();
+                    }
                     Some(libc::EOPNOTSUPP | libc::EINVAL) => self.refuse(),
                     Some(libc::ENOSYS | libc::EPERM) => REFUSED.store(true, Ordering::Relaxed),
                     // Whoever asks the usual way will hear of it.

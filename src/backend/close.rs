@@ -17,6 +17,7 @@ use super::answer::Answer;
 use super::place::Place;
 use super::pool;
 use super::sys::{Call, call};
+use super::uring::perform;
 use crate::waiters::{Seat, Waiters};
 
 struct Closing {
@@ -151,6 +152,10 @@ fn close_now(file: File) -> io::Result<()> {
     call(Call::Close, || {
         let Some(file) = file.take() else {
             return Ok(());
+        };
+        let file = match perform::close(file) {
+            Ok(result) => return result,
+            Err(file) => file,
         };
         let fd = file.into_raw_fd();
         // SAFETY: the descriptor was owned by `file`, which gave it up; nobody else closes it.

@@ -22,6 +22,8 @@ use super::info::BackendKind;
 use super::place::Place;
 use super::ready::Ready;
 use super::sys::{self, Facts};
+use super::uring;
+use super::wish::Wish;
 
 /// An open file, shared by its handles and the operations that run on it.
 pub(crate) struct Description {
@@ -226,22 +228,67 @@ impl Description {
 
     /// Finds out what the page cache asks about the file, if nobody did before. Runs on a pool thread.
     pub(crate) fn prepare_cached(&self) {
-        if cache::is_on() {
+        if cache::is_on() || uring::is_on() {
             // Whoever needs the facts for more than speed asks again, and hears of the error.
             let _ = self.probe();
         }
     }
 
-    /// Whether reads may be answered by the page cache.
-    fn may_be_cached(&self) -> bool {
+    /// Whether what is read ahead goes through a ring.
+    pub(crate) fn fills_by_ring(&self) -> bool {
+        self.is_regular() && !self.is_direct() && uring::wants_read(self) && uring::is_on()
+    }
+
+    /// Whether all that can is to go through a ring.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "there is no ring")
+    )]
+    pub(super) fn demands_ring(&self) -> bool {
+        self.is_regular()
+            && match self.backend {
+                Some(backend) => backend == BackendKind::Uring,
+                None => Wish::of_process() == &Wish::Uring,
+            }
+    }
+
+    /// Whether the file system tells what need not be waited for: then the rest is what waits for the device.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "there is no ring")
+    )]
+    pub(super) fn tells_cached(&self) -> bool {
+        self.is_regular() && self.cache.answers()
+    }
+
+    /// Whether writes at offsets may go through a ring: they may be made twice, so they must not append.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "there is no ring")
+    )]
+    pub(super) fn is_overwritten(&self) -> bool {
+        let facts = self.facts.get();
+        self.is_regular() && facts.is_some_and(|facts| facts.writable && !facts.append)
+    }
+
+    /// Whether it is a file that may be read and written by whoever does so best.
+    fn is_regular(&self) -> bool {
         self.backend != Some(BackendKind::Pool)
             && self.executor.is_none()
-            && self.facts.get().is_some_and(|facts| {
-                facts.kind == sys::Kind::Regular
-                    && facts.is_file
-                    && facts.readable
-                    && facts.direct.is_none()
-            })
+            && self
+                .facts
+                .get()
+                .is_some_and(|facts| facts.kind == sys::Kind::Regular && facts.is_file)
+    }
+
+    /// Whether reads may be answered by the page cache.
+    fn may_be_cached(&self) -> bool {
+        self.is_regular()
+            && self.backend != Some(BackendKind::Uring)
+            && self
+                .facts
+                .get()
+                .is_some_and(|facts| facts.readable && facts.direct.is_none())
     }
 
     /// Appends up to `len` bytes at `offset` to `buf`. Runs on a pool thread, as all that follow.
@@ -313,6 +360,24 @@ impl Description {
             // Zeros are no identity.
             (Some(one), Some(other)) => one.identity == other.identity && one.identity != (0, 0),
             _ => std::ptr::eq(self, other),
+        }
+    }
+
+    /// Whether it is read and written past the page cache.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.direct().is_some()
+    }
+
+    /// Refuses what direct I/O cannot do, if that is what happens here.
+    pub(crate) fn check_direct(
+        &self,
+        memory: *const u8,
+        len: usize,
+        offset: u64,
+    ) -> io::Result<()> {
+        match self.direct() {
+            Some(alignment) => alignment.check(memory, len, offset),
+            None => Ok(()),
         }
     }
 

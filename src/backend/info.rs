@@ -1,9 +1,7 @@
 //! What a user can see of the backend: which one runs, why, and its counters.
 
-use std::sync::OnceLock;
-
 use super::wish::Wish;
-use super::{cache, close, pool};
+use super::{cache, close, pool, uring};
 use crate::stream;
 
 /// What performs the operations of this crate.
@@ -12,16 +10,16 @@ use crate::stream;
 pub enum BackendKind {
     /// The thread pool of the `blocking` crate.
     Pool,
-    /// io_uring. No build of this version has it.
+    /// io_uring for what waits for the device, and the thread pool for the rest (feature `uring`, on Linux).
     Uring,
 }
 
 impl BackendKind {
-    /// Whether this process can have it.
-    pub(crate) fn is_here(self) -> bool {
+    /// Why this process cannot have it, if it cannot.
+    pub(crate) fn refusal(self) -> Option<&'static str> {
         match self {
-            BackendKind::Pool => true,
-            BackendKind::Uring => false,
+            BackendKind::Pool => None,
+            BackendKind::Uring => uring::refusal(),
         }
     }
 }
@@ -30,7 +28,7 @@ impl BackendKind {
 #[derive(Clone, Debug)]
 pub struct Backend {
     kind: BackendKind,
-    reason: &'static str,
+    reason: String,
     operations: u64,
     jobs: u64,
     queued: usize,
@@ -40,6 +38,10 @@ pub struct Backend {
     buffered: usize,
     cached_reads: u64,
     cache_misses: u64,
+    submitted: u64,
+    completed: u64,
+    retried: u64,
+    overflows: u64,
 }
 
 /// Tells which backend runs, why, and what it has done so far.
@@ -55,16 +57,18 @@ pub struct Backend {
 /// aiofiles::metadata("Cargo.toml").await?;
 /// let after = aiofiles::backend();
 ///
-/// assert_eq!(after.kind(), aiofiles::BackendKind::Pool);
 /// assert!(after.operations() > before.operations());
+/// println!("{:?}: {}", after.kind(), after.reason());
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 pub fn backend() -> Backend {
     let figures = pool::figures();
     let (cached_reads, cache_misses) = cache::figures();
+    let (kind, reason) = kind();
+    let rings = uring::figures();
     Backend {
-        kind: BackendKind::Pool,
-        reason: reason(),
+        kind,
+        reason,
         operations: figures.operations,
         jobs: figures.jobs,
         queued: figures.queued,
@@ -74,20 +78,36 @@ pub fn backend() -> Backend {
         buffered: stream::buffered(),
         cached_reads,
         cache_misses,
+        submitted: rings.submitted,
+        completed: rings.completed,
+        retried: rings.retried,
+        overflows: rings.overflows,
     }
 }
 
-/// Why the pool, with the wish of the environment in mind.
-fn reason() -> &'static str {
-    static REASON: OnceLock<String> = OnceLock::new();
-    REASON.get_or_init(|| match Wish::of_process() {
-        Wish::Auto => "built without another backend".to_owned(),
-        Wish::Pool => "AIOFILES_BACKEND is pool, and built without another backend".to_owned(),
-        Wish::Uring => "AIOFILES_BACKEND asks for uring, which this build does not have".to_owned(),
-        Wish::Unknown(word) => format!(
-            "AIOFILES_BACKEND is {word:?}, which is not known; built without another backend"
+/// What performs the operations, and why, with the wish of the environment in mind.
+fn kind() -> (BackendKind, String) {
+    let wish = Wish::of_process();
+    let refusal = uring::refusal();
+    let reason = match (wish, refusal) {
+        (Wish::Auto, None) => "io_uring is there".to_owned(),
+        (Wish::Auto, Some(refusal)) => refusal.to_owned(),
+        (Wish::Pool, _) => "AIOFILES_BACKEND is pool".to_owned(),
+        (Wish::Uring, None) => {
+            "AIOFILES_BACKEND is uring: whatever io_uring has an operation for goes there".to_owned()
+        }
+        (Wish::Uring, Some(refusal)) => {
+            format!("AIOFILES_BACKEND asks for uring, which cannot be had: {refusal}")
+        }
+        (Wish::Unknown(word), refusal) => format!(
+            "AIOFILES_BACKEND is {word:?}, which is not known; {}",
+            refusal.unwrap_or("io_uring is there")
         ),
-    })
+    };
+    match refusal {
+        None => (BackendKind::Uring, reason),
+        Some(_) => (BackendKind::Pool, reason),
+    }
 }
 
 impl Backend {
@@ -98,7 +118,7 @@ impl Backend {
 
     /// Why it is this backend and no other.
     pub fn reason(&self) -> &str {
-        self.reason
+        &self.reason
     }
 
     /// Operations handed to the thread pool since the process began.
@@ -139,6 +159,27 @@ impl Backend {
     /// Reads that the page cache was asked for in vain, and that went the usual way.
     pub fn cache_misses(&self) -> u64 {
         self.cache_misses
+    }
+
+    /// Operations that were submitted to io_uring (feature `uring`).
+    pub fn submitted(&self) -> u64 {
+        self.submitted
+    }
+
+    /// Operations that io_uring has completed, whatever came of them. The others are on their way.
+    pub fn completed(&self) -> u64 {
+        self.completed
+    }
+
+    /// Operations that io_uring answered with an error that need not have to do with the file, and that the thread pool
+    /// did again: most of them were submitted by a thread that has ended.
+    pub fn retried(&self) -> u64 {
+        self.retried
+    }
+
+    /// How often the kernel had more completions than their queue holds, and was asked for the rest.
+    pub fn overflows(&self) -> u64 {
+        self.overflows
     }
 
     /// Bytes of memory that read-ahead and write-behind hold beyond the small buffers that every file may have.

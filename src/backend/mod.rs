@@ -36,6 +36,12 @@ mod pool;
 mod ready;
 mod slot;
 pub(crate) mod sys;
+mod transfer;
+#[cfg_attr(
+    not(all(feature = "uring", target_os = "linux")),
+    path = "no_uring.rs"
+)]
+mod uring;
 mod wish;
 
 pub(crate) use alarm::{Alarm, pause};
@@ -59,10 +65,16 @@ pub(crate) use pool::{
     still_moving, wake, wake_soon,
 };
 pub(crate) use slot::InFlight;
+pub(crate) use transfer::{Fill, ReadAt, Then, WriteAt};
 
 /// Starts `op`.
 pub(crate) fn submit<O: Op>(op: O) -> InFlight<O::Output> {
     pool::submit(op)
+}
+
+/// Starts an operation that a ring may perform, on the ring if that is the right place.
+pub(crate) fn transfer<O: uring::Encode>(op: O) -> InFlight<O::Output> {
+    uring::start(op).unwrap_or_else(pool::submit)
 }
 
 /// Runs a closure that only asks something; abandoned before it began, it is skipped.

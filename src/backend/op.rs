@@ -26,7 +26,9 @@ pub(crate) trait Op: Send + 'static {
     fn place(&self) -> Place;
 
     /// The user's own pool to perform it on, if there is one.
-    fn executor(&self) -> Option<&Shared>;
+    fn executor(&self) -> Option<Shared> {
+        self.place().executor().cloned()
+    }
 
     /// Performs it here and now, blocking the thread.
     fn run(self) -> Self::Output;
@@ -54,8 +56,8 @@ where
         self.place.clone()
     }
 
-    fn executor(&self) -> Option<&Shared> {
-        self.place.executor()
+    fn executor(&self) -> Option<Shared> {
+        self.place.executor().cloned()
     }
 
     fn run(self) -> T {

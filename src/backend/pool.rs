@@ -197,7 +197,7 @@ fn nanos() -> u64 {
 /// Starts `op` on the pool.
 pub(crate) fn submit<O: Op>(op: O) -> InFlight<O::Output> {
     let manner = op.manner();
-    let executor = op.executor().cloned();
+    let executor = op.executor();
     let (slot, in_flight) = Slot::new(op);
     let job = Job::new(slot, false, executor);
     match manner {
@@ -320,6 +320,24 @@ pub(super) fn figures() -> Figures {
         running: RUNNING.load(Ordering::Relaxed),
         drainers: dispatch.drainers.count_ones() as usize,
     }
+}
+
+/// How many processors there are, as far as that was asked.
+#[cfg_attr(
+    not(all(feature = "uring", target_os = "linux")),
+    allow(dead_code, reason = "asked where there are rings")
+)]
+pub(super) fn processors() -> usize {
+    PROCESSORS.load(Ordering::Relaxed)
+}
+
+/// Has a slot run whose operation waits in it.
+#[cfg_attr(
+    not(all(feature = "uring", target_os = "linux")),
+    allow(dead_code, reason = "asked where there are rings")
+)]
+pub(super) fn run_slot(slot: Arc<dyn Task>) {
+    enqueue(Job::new(slot, false, None));
 }
 
 /// Sets the bound on drainers, between 1 and [`DRAINERS`].

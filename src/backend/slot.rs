@@ -14,6 +14,7 @@ use std::thread;
 use super::op::{Manner, Op};
 use super::place::Place;
 use super::pool::{self, Task};
+use super::uring;
 
 /// Where an operation is.
 enum Stage<O: Op> {
@@ -21,6 +22,8 @@ enum Stage<O: Op> {
     Queued(O),
     /// A pool thread performs it and holds it.
     Running,
+    /// A ring has it.
+    OnRing,
     /// It ended, or panicked; the slot holds what came of it.
     Done(thread::Result<O::Output>),
     /// The result was handed over, or nobody wanted it.
@@ -43,14 +46,64 @@ pub(crate) struct Slot<O: Op> {
 impl<O: Op> Slot<O> {
     /// Puts `op` into a new slot and gives the future that waits for it.
     pub(super) fn new(op: O) -> (Arc<Slot<O>>, InFlight<O::Output>) {
+        Slot::at(Stage::Queued(op))
+    }
+
+    /// A slot of an operation that a ring has, and the future that waits for it.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "there is no ring")
+    )]
+    pub(super) fn on_ring() -> (Arc<Slot<O>>, InFlight<O::Output>) {
+        Slot::at(Stage::OnRing)
+    }
+
+    fn at(stage: Stage<O>) -> (Arc<Slot<O>>, InFlight<O::Output>) {
         let slot = Arc::new(Slot {
             state: Mutex::new(State {
-                stage: Stage::Queued(op),
+                stage,
                 waker: None,
                 abandoned: false,
             }),
         });
         (slot.clone(), InFlight { slot })
+    }
+
+    /// The ring could not do it: the pool does.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "there is no ring")
+    )]
+    pub(super) fn queue(self: Arc<Self>, op: O) {
+        self.lock().stage = Stage::Queued(op);
+        pool::run_slot(self);
+    }
+
+    /// Whether anything is to be done about the operation still.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "there is no ring")
+    )]
+    pub(super) fn is_wanted(&self, op: &O) -> bool {
+        !(self.lock().abandoned && op.manner() == Manner::Query)
+    }
+
+    /// Hands the result over, or drops it here.
+    pub(super) fn finish(&self, result: thread::Result<O::Output>) {
+        let (waker, unwanted) = {
+            let mut state = self.lock();
+            if state.abandoned {
+                state.stage = Stage::Taken;
+                (None, Some(result))
+            } else {
+                state.stage = Stage::Done(result);
+                (state.waker.take(), None)
+            }
+        };
+        drop(unwanted);
+        if let Some(waker) = waker {
+            pool::wake_soon(waker);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<O>> {
@@ -77,21 +130,8 @@ impl<O: Op> Task for Slot<O> {
         // Perform it. A panic is a result like another: it belongs to whoever waits.
         let result = panic::catch_unwind(AssertUnwindSafe(|| op.run()));
 
-        // Hand the result over, or drop it here, where dropping may block.
-        let (waker, unwanted) = {
-            let mut state = self.lock();
-            if state.abandoned {
-                state.stage = Stage::Taken;
-                (None, Some(result))
-            } else {
-                state.stage = Stage::Done(result);
-                (state.waker.take(), None)
-            }
-        };
-        drop(unwanted);
-        if let Some(waker) = waker {
-            pool::wake_soon(waker);
-        }
+        // Hand the result over. If nobody wants it, it is dropped here, where dropping may block.
+        self.finish(result);
     }
 
     fn place(&self) -> Place {
@@ -116,6 +156,11 @@ trait Awaited<T>: Send + Sync {
 impl<O: Op> Awaited<O::Output> for Slot<O> {
     fn poll(&self, cx: &mut Context<'_>) -> Poll<thread::Result<O::Output>> {
         let mut state = self.lock();
+        if matches!(state.stage, Stage::OnRing) {
+            drop(state);
+            uring::reap();
+            state = self.lock();
+        }
         match std::mem::replace(&mut state.stage, Stage::Taken) {
             Stage::Done(result) => Poll::Ready(result),
             Stage::Taken => unreachable!("an operation was polled after it was done"),

@@ -127,7 +127,8 @@ enum Question {
     End,
 }
 
-/// The state, locked. Wakers that were replaced meanwhile are dropped after it is released.
+/// The state, locked. Wakers that were replaced meanwhile are dropped after it is released, and what a ring is to do
+/// begins then.
 struct Locked<'a>(Option<MutexGuard<'a, State>>);
 
 impl Deref for Locked<'_> {
@@ -149,8 +150,12 @@ impl DerefMut for Locked<'_> {
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let replaced = std::mem::take(&mut self.waiters.replaced);
+        let beginning = self.read.beginning.take();
         self.0 = None;
         drop(replaced);
+        if let Some(filling) = beginning {
+            filling.begin();
+        }
     }
 }
 

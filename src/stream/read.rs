@@ -13,11 +13,12 @@ use std::io::{self, IoSliceMut};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::task::{Poll, ready};
+use std::thread;
 use std::time::Instant;
 
 use super::buffer::Buffer;
 use super::{Caller, MOST_INLINE, Position, State, Stream};
-use crate::backend::{self, Cached, sys};
+use crate::backend::{self, Cached, Fill, Then, sys};
 use crate::buf;
 use crate::fairness;
 use sys::{Facts, Kind};
@@ -47,7 +48,7 @@ const WORTH_A_CALL: usize = 16 * 1024;
 const RACES: usize = 3;
 
 /// The state of reading ahead.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct ReadAhead {
     /// Adjoining blocks; the first one holds the position, if any does.
     blocks: VecDeque<Block>,
@@ -55,8 +56,10 @@ pub(super) struct ReadAhead {
     next: u64,
     /// A job fills blocks for this epoch.
     filling: bool,
-    /// Jobs that run, of whatever epoch.
+    /// Jobs that run, of whatever epoch, and blocks that a ring fills.
     fillers: usize,
+    /// A block that a ring is to fill as soon as the state is not locked any more.
+    pub(super) beginning: Option<Box<Filling>>,
     /// Somebody waits until none of them runs.
     stopping: bool,
     /// A reader waits for what a job finds.
@@ -92,6 +95,156 @@ impl Outcome {
     /// answer came, it is as old as that, and the file may have grown since.
     fn answers(&self, position: u64) -> bool {
         self.offset == position && self.at.elapsed() < super::OLD
+    }
+}
+
+/// A block that is being filled.
+pub(super) struct Filling {
+    stream: Arc<Stream>,
+    /// For which readers.
+    epoch: u64,
+    /// Where it begins.
+    offset: u64,
+    /// How long it was to be, and is.
+    planned: usize,
+    len: usize,
+    /// Nobody else has it.
+    data: Arc<Buffer>,
+    /// The change count before it is read.
+    changes: u64,
+    /// How often that was another one afterwards.
+    races: usize,
+}
+
+impl Filling {
+    fn buffer(&mut self) -> &mut Buffer {
+        Arc::get_mut(&mut self.data).expect("nobody else has a spare one")
+    }
+
+    /// Whether the content changed while it was read: then it may be old, and is to be read again.
+    fn is_outdated(&mut self, facts: &Facts) -> bool {
+        let now = self.stream.description.changes();
+        if now == self.changes || facts.kind != Kind::Regular {
+            return false;
+        }
+        self.changes = now;
+        self.races += 1;
+        self.races <= RACES
+    }
+
+    /// Has it filled by a ring.
+    pub(super) fn begin(mut self) {
+        let description = self.stream.description.clone();
+        let bytes = std::mem::take(&mut self.buffer().bytes);
+        let (len, offset) = (self.len, self.offset);
+        // Whoever waits for it waits in the state of the stream.
+        drop(backend::transfer(Fill {
+            description,
+            bytes,
+            len,
+            offset,
+            then: self,
+        }));
+    }
+
+    /// Gives the block to the readers, and says whether they want more.
+    fn hand_over(self, result: thread::Result<io::Result<usize>>) -> bool {
+        let Filling {
+            stream,
+            epoch,
+            offset,
+            planned,
+            len,
+            data,
+            changes,
+            ..
+        } = self;
+        let Some(facts) = stream.description.facts() else {
+            return false;
+        };
+        let mut state = stream.lock();
+        if state.read.epoch != epoch {
+            return false;
+        }
+        state.touched = true;
+        if state.read.blocks.is_empty() {
+            state.read.changes = changes;
+        } else if state.read.changes != changes {
+            state.read.clear();
+            return false;
+        }
+        let more = match result {
+            Ok(Ok(n)) if n > 0 => {
+                stream.list_idle(&mut state);
+                state.read.blocks.push_back(Block { offset, data });
+                state.read.next = offset + n as u64;
+                state.read.short = n < len;
+                // Without a charge for it, a reader has one small block ahead and no more.
+                n == len && len == planned && stream.is_buffered(facts)
+            }
+            Ok(result) => {
+                // Only a reader that waits hears of it. One that has yet to come asks anew: the file may have
+                // grown by then.
+                if state.read.awaited {
+                    state.read.outcome = Some(Box::new(Outcome {
+                        offset,
+                        result: result.map(drop),
+                        at: Instant::now(),
+                    }));
+                }
+                state.read.short = true;
+                false
+            }
+            Err(panic) => {
+                state.panic = Some(panic);
+                false
+            }
+        };
+        let position = match state.position {
+            Position::Known(position) => position,
+            _ => state.read.next,
+        };
+        let more = more && state.read.plan(position, true).is_some();
+        state.read.filling = more;
+        state.read.awaited = false;
+        let wakers = state.waiters.take();
+        drop(state);
+        if more {
+            wakers.wake();
+        } else {
+            wakers.wake_soon();
+        }
+        more
+    }
+}
+
+impl Then for Filling {
+    fn filled(mut self, bytes: Vec<u8>, result: io::Result<usize>) -> Option<Fill<Filling>> {
+        let stream = self.stream.clone();
+        let again = stream
+            .description
+            .facts()
+            .is_some_and(|facts| self.is_outdated(facts));
+        self.buffer().bytes = bytes;
+        let next = if again {
+            self.buffer().bytes.clear();
+            Some(self)
+        } else {
+            let epoch = self.epoch;
+            let more = self.hand_over(Ok(result));
+            more.then(|| stream.next_block(epoch)).flatten()
+        };
+        let Some(mut next) = next else {
+            stream.end_filling();
+            return None;
+        };
+        Some(Fill {
+            description: stream.description.clone(),
+            bytes: std::mem::take(&mut next.buffer().bytes),
+            len: next.len,
+            offset: next.offset,
+            then: next,
+        })
     }
 }
 
@@ -574,7 +727,7 @@ impl Stream {
         Poll::Ready(())
     }
 
-    /// Starts a job that fills blocks.
+    /// Starts filling blocks.
     fn fill(self: &Arc<Self>, state: &mut State) {
         state.read.filling = true;
         state.read.short = false;
@@ -583,6 +736,13 @@ impl Stream {
         }
         state.read.fillers += 1;
         let epoch = state.read.epoch;
+        if self.description.fills_by_ring() {
+            // It may be done at once, which changes the state: it begins when that is not locked any more.
+            state.read.beginning = self.begin_block(state, epoch).map(Box::new);
+            if state.read.beginning.is_some() {
+                return;
+            }
+        }
         let stream = self.clone();
         backend::spawn(self.description.place(), move || stream.run_filler(epoch));
     }
@@ -594,6 +754,11 @@ impl Stream {
             let place = self.description.place();
             return backend::spawn(place, move || self.run_filler(epoch));
         }
+        self.end_filling();
+    }
+
+    /// A job has ended, or what stands for it.
+    fn end_filling(&self) {
         let wakers = {
             let mut state = self.lock();
             state.read.fillers -= 1;
@@ -611,113 +776,72 @@ impl Stream {
         let Some(facts) = self.description.facts() else {
             return false;
         };
-        let mut state = self.lock();
-        loop {
-            // Leave when nobody wants these blocks any more, or enough is ahead.
-            if state.read.epoch != epoch {
-                return false;
-            }
-            let position = match state.position {
-                Position::Known(position) => position,
-                _ => state.read.next,
-            };
-            let Some(planned) = state.read.plan(position, self.is_buffered(facts)) else {
-                state.read.filling = false;
-                return false;
-            };
-            let offset = state.read.next;
-            let mut data = state.read.spare_of(planned);
-            drop(state);
-
-            // Fill a block. If the content changes meanwhile, what was read may be old: read it again.
+        while let Some(mut filling) = self.next_block(epoch) {
             backend::still_moving();
-            self.description.look_for_cached(planned, offset);
-            let buffer = Arc::get_mut(&mut data).expect("nobody else has a spare one");
-            let mut changes = self.description.changes();
-            let mut races = 0;
-            let len = planned.min(buffer.capacity());
+            self.description
+                .look_for_cached(filling.planned, filling.offset);
+            let buffer = filling.buffer();
+            let mut bytes = std::mem::take(&mut buffer.bytes);
             let result = panic::catch_unwind(AssertUnwindSafe(|| {
                 loop {
                     let result = match facts.kind {
                         Kind::Regular | Kind::Positional => {
-                            self.description.read_at(&mut buffer.bytes, len, offset)
+                            let (len, offset) = (filling.len, filling.offset);
+                            self.description.read_at(&mut bytes, len, offset)
                         }
                         Kind::Plain | Kind::Stream => {
-                            sys::read(self.description.file(), &mut buffer.bytes, len)
+                            sys::read(self.description.file(), &mut bytes, filling.len)
                         }
                     };
-                    let now = self.description.changes();
-                    if now == changes || facts.kind != Kind::Regular {
+                    if !filling.is_outdated(facts) {
                         return result;
                     }
-                    changes = now;
-                    races += 1;
-                    if races > RACES {
-                        return result;
-                    }
-                    buffer.bytes.clear();
+                    bytes.clear();
                 }
             }));
-
-            // Hand it over.
-            state = self.lock();
-            if state.read.epoch != epoch {
+            filling.buffer().bytes = bytes;
+            if !filling.hand_over(result) {
                 return false;
             }
-            state.touched = true;
-            if state.read.blocks.is_empty() {
-                state.read.changes = changes;
-            } else if state.read.changes != changes {
-                state.read.clear();
-                return false;
-            }
-            let more = match result {
-                Ok(Ok(n)) if n > 0 => {
-                    self.list_idle(&mut state);
-                    state.read.blocks.push_back(Block { offset, data });
-                    state.read.next = offset + n as u64;
-                    state.read.short = n < len;
-                    // Without a charge for it, a reader has one small block ahead and no more.
-                    n == len && len == planned && self.is_buffered(facts)
-                }
-                Ok(result) => {
-                    // Only a reader that waits hears of it. One that has yet to come asks anew: the file may have
-                    // grown by then.
-                    if state.read.awaited {
-                        state.read.outcome = Some(Box::new(Outcome {
-                            offset,
-                            result: result.map(drop),
-                            at: Instant::now(),
-                        }));
-                    }
-                    state.read.short = true;
-                    false
-                }
-                Err(panic) => {
-                    state.panic = Some(panic);
-                    false
-                }
-            };
-            let position = match state.position {
-                Position::Known(position) => position,
-                _ => state.read.next,
-            };
-            let more = more && state.read.plan(position, true).is_some();
-            state.read.filling = more;
-            state.read.awaited = false;
-            let wakers = state.waiters.take();
-            drop(state);
-            if !more {
-                wakers.wake_soon();
-                return false;
-            }
-            wakers.wake();
             // Step aside if others wait for this thread: this job can be long.
             if backend::somebody_waits() {
                 return true;
             }
-            state = self.lock();
         }
+        false
+    }
+
+    /// Begins the next block, if one is wanted.
+    fn next_block(self: &Arc<Self>, epoch: u64) -> Option<Filling> {
+        self.begin_block(&mut self.lock(), epoch)
+    }
+
+    /// The same with the state at hand.
+    fn begin_block(self: &Arc<Self>, state: &mut State, epoch: u64) -> Option<Filling> {
+        // Leave when nobody wants these blocks any more, or enough is ahead.
+        if state.read.epoch != epoch {
+            return None;
+        }
+        let facts = self.description.facts()?;
+        let position = match state.position {
+            Position::Known(position) => position,
+            _ => state.read.next,
+        };
+        let Some(planned) = state.read.plan(position, self.is_buffered(facts)) else {
+            state.read.filling = false;
+            return None;
+        };
+        let data = state.read.spare_of(planned);
+        Some(Filling {
+            epoch,
+            offset: state.read.next,
+            planned,
+            len: planned.min(data.capacity()),
+            data,
+            changes: self.description.changes(),
+            races: 0,
+            stream: self.clone(),
+        })
     }
 
     /// Takes bytes of a special file in, for `fill_buf`.

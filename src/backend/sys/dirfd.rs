@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Access, Call, Creation, call};
+use super::{Access, Call, Creation, call, perform};
 
 /// Opens a directory by its path.
 pub(crate) fn open_dir(path: &Path) -> io::Result<File> {
@@ -26,7 +26,7 @@ pub(crate) fn open_dir_at(dir: impl AsFd, path: &Path) -> io::Result<File> {
 /// Opens a file as [`std::fs::OpenOptions`] would, relative to a directory, and with O_NONBLOCK, so that a FIFO or a
 /// device does not hold the thread.
 pub(crate) fn open(
-    dir: &File,
+    dir: impl AsFd,
     path: &Path,
     access: Access,
     creation: Creation,
@@ -36,9 +36,9 @@ pub(crate) fn open(
     let flags =
         access_flags(access)? | creation_flags(access, creation)? | OFlags::CLOEXEC | custom_flags;
     let mode = creation.mode.unwrap_or(0o666);
-    match raw_open(dir, path, flags | OFlags::NONBLOCK, mode) {
+    match raw_open(&dir, path, flags | OFlags::NONBLOCK, mode) {
         // A lease on the file, or a driver that does not know O_NONBLOCK: open it as std would.
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => raw_open(dir, path, flags, mode),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => raw_open(&dir, path, flags, mode),
         result => result,
     }
 }
@@ -46,7 +46,8 @@ pub(crate) fn open(
 fn raw_open(dir: impl AsFd, path: &Path, flags: OFlags, mode: u32) -> io::Result<File> {
     let mode = Mode::from_raw_mode(mode as _);
     call(Call::Open, || {
-        Ok(File::from(rustix::fs::openat(&dir, path, flags, mode)?))
+        perform::open(&dir, path, flags.bits(), mode.bits())
+            .unwrap_or_else(|| Ok(File::from(rustix::fs::openat(&dir, path, flags, mode)?)))
     })
 }
 

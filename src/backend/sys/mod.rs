@@ -7,7 +7,9 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 
+use super::uring::{self, perform};
 use super::fault;
+use crate::buf;
 
 #[cfg_attr(unix, path = "unix.rs")]
 #[cfg_attr(windows, path = "windows.rs")]
@@ -153,7 +155,8 @@ pub(crate) fn clamp(what: Call, len: usize) -> usize {
 
 pub(crate) fn write_at(file: &File, buf: &[u8], offset: u64) -> io::Result<usize> {
     call(Call::Write, || {
-        platform::pwrite(file, &buf[..clamp(Call::Write, buf.len())], offset)
+        let bytes = &buf[..clamp(Call::Write, buf.len())];
+        perform::write(file, bytes, offset).unwrap_or_else(|| platform::pwrite(file, bytes, offset))
     })
 }
 
@@ -189,7 +192,19 @@ pub(crate) fn read_at(
         return Ok(0);
     }
     call(Call::Read, || {
-        platform::pread(file, buf, clamp(Call::Read, len), offset)
+        let len = clamp(Call::Read, len);
+        if uring::performs() {
+            buf.reserve_exact(len);
+            let mut result = None;
+            buf::append(buf, len, |memory| {
+                result = perform::read(file, memory, offset);
+                result.as_ref().map_or(0, |read| *read.as_ref().unwrap_or(&0))
+            });
+            if let Some(result) = result {
+                return result;
+            }
+        }
+        platform::pread(file, buf, len, offset)
     })
 }
 
@@ -204,7 +219,9 @@ pub(crate) fn read_into(
         return Ok(0);
     }
     call(Call::Read, || {
-        platform::pread_into(file, &mut memory[..clamp(Call::Read, len)], offset)
+        let memory = &mut memory[..clamp(Call::Read, len)];
+        perform::read(file, memory, offset)
+            .unwrap_or_else(|| platform::pread_into(file, memory, offset))
     })
 }
 
@@ -263,7 +280,9 @@ pub(crate) fn read_vectored_at(
         let most = clamp(Call::Read, len.min(room));
         if most == len {
             let count = bufs.len().min(MOST_SLICES);
-            return platform::preadv(file, &mut bufs[..count], offset);
+            let bufs = &mut bufs[..count];
+            return perform::read_vectored(file, bufs, offset)
+                .unwrap_or_else(|| platform::preadv(file, bufs, offset));
         }
         // A call that may not move all of it moves a part of the first.
         let first = bufs.iter_mut().find(|buf| !buf.is_empty());
@@ -287,7 +306,9 @@ pub(crate) fn write_vectored_at(
     call(Call::Write, || {
         let most = clamp(Call::Write, len.min(room));
         if most == len {
-            return platform::pwritev(file, &bufs[..bufs.len().min(MOST_SLICES)], offset);
+            let bufs = &bufs[..bufs.len().min(MOST_SLICES)];
+            return perform::write_vectored(file, bufs, offset)
+                .unwrap_or_else(|| platform::pwritev(file, bufs, offset));
         }
         let first = bufs.iter().find(|buf| !buf.is_empty());
         let first = first.map_or(&[][..], |buf| &buf[..]);
@@ -401,11 +422,15 @@ pub(crate) fn try_exists(path: &Path) -> io::Result<bool> {
 }
 
 pub(crate) fn sync_all(file: &File) -> io::Result<()> {
-    call(Call::SyncAll, || file.sync_all())
+    call(Call::SyncAll, || {
+        perform::sync(file, false).unwrap_or_else(|| file.sync_all())
+    })
 }
 
 pub(crate) fn sync_data(file: &File) -> io::Result<()> {
-    call(Call::SyncData, || file.sync_data())
+    call(Call::SyncData, || {
+        perform::sync(file, true).unwrap_or_else(|| file.sync_data())
+    })
 }
 
 pub(crate) fn set_len(file: &File, len: u64) -> io::Result<()> {

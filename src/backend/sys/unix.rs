@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 
-use super::{Access, Advice, Call, Extent, call};
+use super::{Access, Advice, Call, Creation, Extent, call, perform, uring};
 use crate::backend::DirectAlignment;
 
 /// What the crate must know about an open file to treat it right.
@@ -293,7 +293,13 @@ pub(crate) fn reopen_terminal(file: &File, facts: &Facts) -> Option<File> {
     let mut options = std::fs::OpenOptions::new();
     options.read(facts.readable).write(facts.writable);
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    open(Path::new(&path), &options, OFlags::NOCTTY.bits() as i32).ok()
+    let access = Access {
+        read: facts.readable,
+        write: facts.writable,
+        append: false,
+    };
+    let flags = OFlags::NOCTTY.bits() as i32;
+    open(Path::new(&path), &options, access, Creation::default(), flags).ok()
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -352,23 +358,26 @@ pub(super) fn pwritev(file: &File, bufs: &[IoSlice<'_>], offset: u64) -> io::Res
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
-    Ok(rustix::fs::fallocate(
-        file,
-        rustix::fs::FallocateFlags::empty(),
-        offset,
-        len,
-    )?)
+    fallocate(file, rustix::fs::FallocateFlags::empty(), offset, len)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn punch_hole(file: &File, offset: u64, len: u64) -> io::Result<()> {
     use rustix::fs::FallocateFlags;
-    Ok(rustix::fs::fallocate(
-        file,
-        FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
-        offset,
-        len,
-    )?)
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    fallocate(file, flags, offset, len)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn fallocate(
+    file: &File,
+    flags: rustix::fs::FallocateFlags,
+    offset: u64,
+    len: u64,
+) -> io::Result<()> {
+    let mode = flags.bits().cast_signed();
+    perform::allocate(file, offset, len, mode)
+        .unwrap_or_else(|| Ok(rustix::fs::fallocate(file, flags, offset, len)?))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -463,9 +472,15 @@ fn into_spare(
 pub(crate) fn open(
     path: &Path,
     options: &std::fs::OpenOptions,
+    access: Access,
+    creation: Creation,
     custom_flags: i32,
 ) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
+
+    if uring::performs() {
+        return super::dirfd::open(rustix::fs::CWD, path, access, creation, custom_flags);
+    }
 
     let mut options = options.clone();
     options.custom_flags(custom_flags | OFlags::NONBLOCK.bits() as i32);
@@ -494,6 +509,11 @@ pub(crate) fn lchown(path: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Res
 
 /// What the kernel says of the end of a file or block device.
 pub(crate) fn end(file: &File) -> io::Result<u64> {
+    if uring::performs()
+        && let Some(len) = call(Call::Metadata, || perform::len(file).transpose())?
+    {
+        return Ok(len);
+    }
     let metadata = super::file_metadata(file)?;
     if metadata.file_type().is_file() {
         return Ok(metadata.len());

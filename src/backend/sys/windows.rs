@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::windows::fs::FileExt;
 use std::path::Path;
 
-use super::{Access, Advice, Call, Extent, call};
+use super::{Access, Advice, Call, Creation, Extent, call};
 use crate::backend::DirectAlignment;
 
 /// std has no name for the flag that asks for direct I/O.
@@ -226,7 +226,13 @@ fn into_spare(
     result
 }
 
-pub(crate) fn open(path: &Path, options: &std::fs::OpenOptions, _: i32) -> io::Result<File> {
+pub(crate) fn open(
+    path: &Path,
+    options: &std::fs::OpenOptions,
+    _: Access,
+    _: Creation,
+    _: i32,
+) -> io::Result<File> {
     call(Call::Open, || options.open(path))
 }
 

@@ -1,0 +1,262 @@
+//! The operations that move bytes and have two interpretations: each can be run, and each can be an entry of a ring.
+
+use std::io;
+use std::sync::Arc;
+
+use super::description::Description;
+use super::op::{Manner, Op};
+use super::place::Place;
+use super::{pool, sys};
+use crate::buf::{self, BufResult, IoBuf, IoBufMut};
+
+/// What came of a step of an operation.
+#[cfg_attr(
+    not(all(feature = "uring", target_os = "linux")),
+    allow(dead_code, reason = "only what a ring has done is looked at step by step")
+)]
+pub(crate) enum Step<O: Op> {
+    Done(O::Output),
+    /// It has more to do.
+    Again(O),
+}
+
+/// Reads at an offset into a buffer, once or until it is full.
+pub(crate) struct ReadAt<B> {
+    pub(crate) description: Arc<Description>,
+    pub(crate) buf: B,
+    pub(crate) offset: u64,
+    /// How much of the buffer is filled already.
+    pub(crate) filled: usize,
+    /// It goes on until the buffer is full, or the file at its end.
+    pub(crate) whole: bool,
+}
+
+impl<B: IoBufMut> Op for ReadAt<B> {
+    type Output = BufResult<usize, B>;
+
+    fn manner(&self) -> Manner {
+        Manner::Query
+    }
+
+    fn place(&self) -> Place {
+        self.description.place()
+    }
+
+    fn run(self) -> Self::Output {
+        self.description.prepare_cached();
+        if let Err(error) = self.check() {
+            return (Err(error), self.buf);
+        }
+        let block = self.block();
+        let ReadAt {
+            description,
+            mut buf,
+            offset,
+            mut filled,
+            whole,
+        } = self;
+        let result = buf::fill(&mut buf, |memory| {
+            loop {
+                pool::still_moving();
+                let next = offset + filled as u64;
+                match sys::read_into(description.file(), &mut memory[filled..], next) {
+                    Ok(0) => return Ok(filled),
+                    Ok(n) => filled += n,
+                    // The next call meets the error again.
+                    Err(_) if filled > 0 && !whole => return Ok(filled),
+                    Err(error) => return Err((filled, error)),
+                }
+                // Direct I/O comes short only at the end of the file, and could not go on from there.
+                if !whole || filled == memory.len() || !filled.is_multiple_of(block) {
+                    return Ok(filled);
+                }
+            }
+        });
+        (result, buf)
+    }
+}
+
+impl<B: IoBufMut> ReadAt<B> {
+    /// Refuses what direct I/O cannot do, if that is what happens here.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let (memory, len) = (self.buf.stable_ptr(), self.buf.bytes_total());
+        self.description.check_direct(memory, len, self.offset)
+    }
+
+    fn block(&self) -> usize {
+        self.description.direct().map_or(1, |direct| direct.offset)
+    }
+
+    /// What one step found, or failed with.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "only what a ring has done is looked at step by step")
+    )]
+    pub(super) fn step(mut self, result: io::Result<usize>) -> Step<Self> {
+        let more = match &result {
+            Ok(n) => {
+                self.filled += n;
+                let full = self.filled >= self.buf.bytes_total();
+                *n > 0 && self.whole && !full && self.filled.is_multiple_of(self.block())
+            }
+            Err(_) => false,
+        };
+        if more {
+            return Step::Again(self);
+        }
+        let filled = self.filled;
+        let result = buf::fill(&mut self.buf, |_| match result {
+            Ok(_) => Ok(filled),
+            Err(_) if filled > 0 && !self.whole => Ok(filled),
+            Err(error) => Err((filled, error)),
+        });
+        Step::Done((result, self.buf))
+    }
+}
+
+/// Writes the content of a buffer at an offset, once or all of it.
+pub(crate) struct WriteAt<B, D> {
+    pub(crate) description: Arc<Description>,
+    pub(crate) buf: B,
+    pub(crate) offset: u64,
+    pub(crate) written: usize,
+    /// It goes on until all is written.
+    pub(crate) whole: bool,
+    /// Told what came of it, whoever waits for that or does not.
+    pub(crate) done: D,
+}
+
+impl<B: IoBuf, D: FnOnce(&io::Result<usize>) + Send + 'static> Op for WriteAt<B, D> {
+    type Output = BufResult<usize, B>;
+
+    fn manner(&self) -> Manner {
+        Manner::Change
+    }
+
+    fn place(&self) -> Place {
+        self.description.place()
+    }
+
+    fn run(mut self) -> Self::Output {
+        let all = buf::content(&self.buf).len();
+        let result = loop {
+            if self.written == all {
+                break Ok(self.written);
+            }
+            pool::still_moving();
+            match self.write_some() {
+                Ok(0) if self.whole => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => self.written += n,
+                Err(error) => break Err(error),
+            }
+            if !self.whole {
+                break Ok(self.written);
+            }
+        };
+        (self.done)(&result);
+        (result, self.buf)
+    }
+}
+
+impl<B: IoBuf, D: FnOnce(&io::Result<usize>) + Send + 'static> WriteAt<B, D> {
+    /// Refuses what cannot be.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let next = self.offset + self.written as u64;
+        if next >= sys::LARGEST_OFFSET {
+            return Err(sys::file_too_large());
+        }
+        let rest = self.rest();
+        self.description
+            .check_direct(rest.as_ptr(), rest.len(), next)
+    }
+
+    /// What is not written yet.
+    pub(super) fn rest(&self) -> &[u8] {
+        &buf::content(&self.buf)[self.written..]
+    }
+
+    fn write_some(&self) -> io::Result<usize> {
+        self.check()?;
+        let next = self.offset + self.written as u64;
+        let room = usize::try_from(sys::LARGEST_OFFSET - next).unwrap_or(usize::MAX);
+        let rest = self.rest();
+        sys::write_at(self.description.file(), &rest[..rest.len().min(room)], next)
+    }
+
+    /// What one step wrote, or failed with.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "only what a ring has done is looked at step by step")
+    )]
+    pub(super) fn step(mut self, result: io::Result<usize>) -> Step<Self> {
+        let result = match result {
+            Ok(0) if self.whole => Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                self.written += n;
+                if self.whole && !self.rest().is_empty() {
+                    return Step::Again(self);
+                }
+                Ok(self.written)
+            }
+            Err(error) => Err(error),
+        };
+        (self.done)(&result);
+        Step::Done((result, self.buf))
+    }
+}
+
+/// Fills blocks from a file, one after the other.
+pub(crate) struct Fill<T> {
+    pub(crate) description: Arc<Description>,
+    /// Empty, with room for `len` bytes.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) len: usize,
+    pub(crate) offset: u64,
+    /// Takes them.
+    pub(crate) then: T,
+}
+
+/// Takes a block that was filled, and says which is next.
+pub(crate) trait Then: Send + Sized + 'static {
+    fn filled(self, bytes: Vec<u8>, result: io::Result<usize>) -> Option<Fill<Self>>;
+}
+
+impl<T: Then> Op for Fill<T> {
+    type Output = ();
+
+    fn manner(&self) -> Manner {
+        Manner::Change
+    }
+
+    fn place(&self) -> Place {
+        self.description.place()
+    }
+
+    fn run(mut self) {
+        loop {
+            pool::still_moving();
+            let result = self
+                .description
+                .read_at(&mut self.bytes, self.len, self.offset);
+            match self.then.filled(self.bytes, result) {
+                Some(next) => self = next,
+                None => return,
+            }
+        }
+    }
+}
+
+impl<T: Then> Fill<T> {
+    /// What the block holds now, or why it holds nothing.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "only what a ring has done is looked at step by step")
+    )]
+    pub(super) fn step(mut self, result: io::Result<usize>) -> Step<Self> {
+        let result = result.map(|n| buf::append(&mut self.bytes, self.len, |_| n));
+        match self.then.filled(self.bytes, result) {
+            Some(next) => Step::Again(next),
+            None => Step::Done(()),
+        }
+    }
+}

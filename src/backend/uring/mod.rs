@@ -1,0 +1,331 @@
+//! io_uring behind the same operations (feature `uring`).
+//!
+//! An operation that waits for the device goes through a ring of this process, and the reactor of `async-io` notices when
+//! it is done: no thread waits for it. What goes where is decided by the operation ([`Encode::wants_ring`]); what the ring
+//! refuses, or answers in a way that has to do with the ring rather than the file, is done on the pool, by the same value.
+//!
+//! * `slab.rs` says who owns what, and until when. `ring.rs` submits and reaps, `turn.rs` sees to it that one thread at a
+//!   time reaps, `notify.rs` has the reactor watch. `encode.rs` has the entries of the operations, `perform.rs` those of
+//!   plain system calls, for `AIOFILES_BACKEND=uring`.
+//! * There are as many rings as processors, up to [`RINGS`]; each is made when it is first used, by a thread that was given
+//!   its number. Their flags are plain: with `COOP_TASKRUN` completions would wait for threads that are busy elsewhere,
+//!   `SINGLE_ISSUER` and `DEFER_TASKRUN` want one thread, and `SQPOLL` a processor.
+//! * A read whose submitting thread ends before it is done fails with `EFAULT` or `ECANCELED`, and is made again.
+#![allow(
+    unsafe_code,
+    reason = "addresses are given to the kernel, and queues are shared with it"
+)]
+
+mod encode;
+mod notify;
+pub(super) mod perform;
+mod ring;
+mod slab;
+mod sync;
+mod turn;
+
+use std::cell::Cell;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use io_uring::{Probe, opcode, squeue};
+
+use super::description::Description;
+use super::op::Op;
+use super::slot::{InFlight, Slot};
+use super::transfer::Step;
+use super::wish::Wish;
+use super::{executor, exit, fault, pool};
+use ring::{OnRing, Ring};
+
+
+/// How many rings there may be.
+const RINGS: usize = 8;
+
+/// The rings, as far as they were made.
+static ALL: [AtomicPtr<Ring>; RINGS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; RINGS];
+
+/// Why there are none.
+static REFUSED: OnceLock<String> = OnceLock::new();
+
+/// Operations that a ring answered in a way that made the pool do them again.
+static RETRIED: AtomicU64 = AtomicU64::new(0);
+
+/// An operation that a ring can perform too.
+///
+/// # Safety
+///
+/// What [`entry`](Self::entry) makes names memory that belongs to the operation, that does not move with it, and that
+/// nobody else uses while the operation is left alone; and the descriptor of an open file of which it has a share.
+pub(crate) unsafe trait Encode: Op + Sized {
+    /// Whether the ring is the right place for it.
+    fn wants_ring(&self) -> bool;
+
+    /// What the kernel is to do next.
+    fn entry(&mut self) -> squeue::Entry;
+
+    /// The kernel has done it: with how many bytes, or an error.
+    fn completed(self, result: io::Result<usize>) -> Step<Self>;
+}
+
+/// Starts an operation on a ring, or gives it back.
+pub(crate) fn start<O: Encode>(op: O) -> Result<InFlight<O::Output>, O> {
+    if !op.wants_ring() || op.executor().is_some() || fault::wants_dispatch() || exit::is_ending() {
+        return Err(op);
+    }
+    let Some(ring) = ring() else {
+        return Err(op);
+    };
+    let (slot, in_flight) = Slot::on_ring();
+    Travelling::send(ring, slot, op);
+    Ok(in_flight)
+}
+
+/// Whether operations may go through a ring, as far as it is known; finds it out if it is not.
+pub(super) fn is_on() -> bool {
+    ring().is_some()
+}
+
+/// Whether everything is to go through the ring that can.
+pub(super) fn is_forced() -> bool {
+    *Wish::of_process() == Wish::Uring
+}
+
+/// Why there is no ring.
+pub(super) fn refusal() -> Option<&'static str> {
+    if ring().is_some() {
+        return None;
+    }
+    Some(REFUSED.get().map_or("not enough memory or descriptors for a ring now", String::as_str))
+}
+
+/// Completes what is done on the ring of this thread, and on those that are in the way.
+pub(super) fn reap() {
+    each_ring(|ring| ring.reap());
+}
+
+fn look_after_all() {
+    each_ring(Ring::look_after);
+}
+
+fn each_ring(mut call: impl FnMut(&'static Ring)) {
+    for ring in &ALL {
+        if let Some(ring) = made(ring) {
+            call(ring);
+        }
+    }
+}
+
+/// Figures for [`backend()`](crate::backend()).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Figures {
+    pub(super) submitted: u64,
+    pub(super) completed: u64,
+    pub(super) retried: u64,
+    pub(super) overflows: u64,
+}
+
+pub(super) fn figures() -> Figures {
+    let mut sum = Figures {
+        retried: RETRIED.load(Ordering::Relaxed),
+        ..Figures::default()
+    };
+    each_ring(|ring| {
+        let counters = &ring.counters;
+        // What is completed was submitted: in this order no more is completed than submitted.
+        sum.completed += counters.completed.load(Ordering::SeqCst);
+        sum.submitted += counters.submitted.load(Ordering::SeqCst);
+        sum.overflows += counters.overflows.load(Ordering::Relaxed);
+    });
+    sum
+}
+
+/// The ring of this thread. Made on first use; `None` if there can be none.
+fn ring() -> Option<&'static Ring> {
+    if REFUSED.get().is_some() {
+        return None;
+    }
+    let place = &ALL[number()];
+    made(place).or_else(|| make(place))
+}
+
+fn made(place: &AtomicPtr<Ring>) -> Option<&'static Ring> {
+    // SAFETY: the pointer is null, or was made of a `&'static Ring`.
+    unsafe { place.load(Ordering::Acquire).as_ref() }
+}
+
+/// The number of this thread's ring.
+fn number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    let number = NUMBER.get().unwrap_or_else(|| {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        NUMBER.set(Some(number));
+        number
+    });
+    number % pool::processors().clamp(1, RINGS)
+}
+
+/// Makes a ring, unless somebody has done so meanwhile.
+fn make(place: &AtomicPtr<Ring>) -> Option<&'static Ring> {
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    if REFUSED.get().is_some() {
+        return None;
+    }
+    if let Some(ring) = made(place) {
+        return Some(ring);
+    }
+    // The wish comes before the first call that a sandbox might punish.
+    let refusal = match unwanted().map_or_else(|| Ring::new().and_then(check), |why| Err(io::Error::other(why))) {
+        Ok(ring) => {
+            place.store(std::ptr::from_ref(ring).cast_mut(), Ordering::Release);
+            return Some(ring);
+        }
+        // There may be room another time.
+        Err(error) if is_for_now(&error) => return None,
+        Err(error) => error,
+    };
+    let _ = REFUSED.set(match refusal.raw_os_error() {
+        Some(_) => format!("io_uring is refused: {refusal}"),
+        None => refusal.to_string(),
+    });
+    None
+}
+
+/// Why this process is to have no ring, if that is known beforehand.
+fn unwanted() -> Option<&'static str> {
+    if *Wish::of_process() == Wish::Pool {
+        return Some("AIOFILES_BACKEND is pool");
+    }
+    // Versions before this one have errors that nobody can work around: results that are lost or wrong, and rings that
+    // hang. On 32 bits, user space and kernel do not agree on all entries.
+    if !cfg!(target_pointer_width = "64") || cfg!(target_arch = "powerpc64") {
+        return Some("io_uring is not used on this architecture");
+    }
+    if kernel() < (6, 1) {
+        return Some("io_uring is used from Linux 6.1 on");
+    }
+    None
+}
+
+/// The version of the kernel.
+fn kernel() -> (u32, u32) {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let number = |word: &str| word.parse::<u32>().ok();
+    let mut numbers = release.split(['.', '-', '+']).map_while(number);
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Whether a ring could be had another time.
+fn is_for_now(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::EAGAIN | libc::EINTR)
+    )
+}
+
+/// Makes sure that a new ring knows the operations and does one: a sandbox may allow to make it, and nothing else.
+fn check(ring: &'static Ring) -> io::Result<&'static Ring> {
+    let mut probe = Probe::new();
+    ring.uring().submitter().register_probe(&mut probe)?;
+    let needed = [
+        opcode::Read::CODE,
+        opcode::Write::CODE,
+        opcode::Readv::CODE,
+        opcode::Writev::CODE,
+        opcode::Fsync::CODE,
+        opcode::Close::CODE,
+    ];
+    if !needed.iter().all(|code| probe.is_supported(*code)) {
+        return Err(io::Error::other("this kernel's io_uring has not all operations"));
+    }
+    match ring.try_out()? {
+        true => Ok(ring),
+        false => Err(io::Error::other("io_uring does not perform what it is given")),
+    }
+}
+
+/// An operation that a ring has, with the slot that waits for what comes of it.
+struct Travelling<O: Encode> {
+    slot: Arc<Slot<O>>,
+    /// `None` for a moment, when it goes on to somewhere else.
+    op: Option<O>,
+}
+
+impl<O: Encode> Travelling<O> {
+    fn send(ring: &'static Ring, slot: Arc<Slot<O>>, op: O) {
+        let op = Some(op);
+        if let Err(refused) = ring.submit(Box::new(Travelling { slot, op })) {
+            // As if the kernel had refused it.
+            refused.complete(-libc::ECANCELED);
+        }
+    }
+}
+
+// SAFETY: the operation is behind a pointer that does not move, and is left alone until `complete`; the rest is what
+// `Encode` promises.
+unsafe impl<O: Encode> OnRing for Travelling<O> {
+    fn entry(&mut self) -> squeue::Entry {
+        match &mut self.op {
+            Some(op) => op.entry(),
+            None => opcode::Nop::new().build(),
+        }
+    }
+
+    fn complete(mut self: Box<Self>, result: i32) {
+        let Some(op) = self.op.take() else { return };
+        let slot = self.slot;
+        // What has to do with the ring, or with the thread that submitted, is no answer about the file.
+        let result = match usize::try_from(result) {
+            Ok(n) => Ok(n),
+            Err(_) if is_no_answer(-result) => {
+                RETRIED.fetch_add(1, Ordering::Relaxed);
+                return slot.queue(op);
+            }
+            Err(_) => Err(io::Error::from_raw_os_error(-result)),
+        };
+        match panic::catch_unwind(AssertUnwindSafe(|| op.completed(result))) {
+            Ok(Step::Done(output)) => slot.finish(Ok(output)),
+            Ok(Step::Again(op)) if slot.is_wanted(&op) => match ring() {
+                Some(ring) => Travelling::send(ring, slot, op),
+                None => slot.queue(op),
+            },
+            Ok(Step::Again(op)) => drop(op),
+            Err(panic) => slot.finish(Err(panic)),
+        }
+    }
+}
+
+/// Whether an error code says nothing about the file, or might not.
+fn is_no_answer(code: i32) -> bool {
+    matches!(
+        code,
+        libc::EFAULT
+            | libc::ECANCELED
+            | libc::EAGAIN
+            | libc::EINTR
+            | libc::EOPNOTSUPP
+            | libc::EINVAL
+    )
+}
+
+/// Whether reads of an open file go through a ring: those that wait for the device.
+pub(super) fn wants_read(description: &Description) -> bool {
+    description.demands_ring() || description.is_direct() || description.tells_cached()
+}
+
+/// Whether writes at offsets do. A write to the page cache would only be handed to a thread of the kernel.
+pub(super) fn wants_write(description: &Description) -> bool {
+    description.is_overwritten() && (description.demands_ring() || description.is_direct())
+}
+
+/// Whether this thread's plain system calls are to be made by way of a ring.
+pub(super) fn performs() -> bool {
+    is_forced() && executor::current().is_none() && !fault::wants_dispatch() && !exit::is_ending()
+}
