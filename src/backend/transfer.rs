@@ -1,7 +1,9 @@
 //! The operations that move bytes and have two interpretations: each can be run, and each can be an entry of a ring.
 
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::thread;
 
 use super::description::Description;
 use super::op::{Manner, Op};
@@ -218,7 +220,8 @@ pub(crate) struct Fill<T> {
 
 /// Takes a block that was filled, and says which is next.
 pub(crate) trait Then: Send + Sized + 'static {
-    fn filled(self, bytes: Vec<u8>, result: io::Result<usize>) -> Option<Fill<Self>>;
+    fn filled(self, bytes: Vec<u8>, result: thread::Result<io::Result<usize>>)
+    -> Option<Fill<Self>>;
 }
 
 impl<T: Then> Op for Fill<T> {
@@ -235,9 +238,11 @@ impl<T: Then> Op for Fill<T> {
     fn run(mut self) {
         loop {
             pool::still_moving();
-            let result = self
-                .description
-                .read_at(&mut self.bytes, self.len, self.offset);
+            let read = || {
+                self.description
+                    .read_at(&mut self.bytes, self.len, self.offset)
+            };
+            let result = panic::catch_unwind(AssertUnwindSafe(read));
             match self.then.filled(self.bytes, result) {
                 Some(next) => self = next,
                 None => return,
@@ -254,7 +259,7 @@ impl<T: Then> Fill<T> {
     )]
     pub(super) fn step(mut self, result: io::Result<usize>) -> Step<Self> {
         let result = result.map(|n| buf::append(&mut self.bytes, self.len, |_| n));
-        match self.then.filled(self.bytes, result) {
+        match self.then.filled(self.bytes, Ok(result)) {
             Some(next) => Step::Again(next),
             None => Step::Done(()),
         }

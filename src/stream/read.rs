@@ -219,7 +219,11 @@ impl Filling {
 }
 
 impl Then for Filling {
-    fn filled(mut self, bytes: Vec<u8>, result: io::Result<usize>) -> Option<Fill<Filling>> {
+    fn filled(
+        mut self,
+        bytes: Vec<u8>,
+        result: thread::Result<io::Result<usize>>,
+    ) -> Option<Fill<Filling>> {
         let stream = self.stream.clone();
         let again = stream
             .description
@@ -231,7 +235,7 @@ impl Then for Filling {
             Some(self)
         } else {
             let epoch = self.epoch;
-            let more = self.hand_over(Ok(result));
+            let more = self.hand_over(result);
             more.then(|| stream.next_block(epoch)).flatten()
         };
         let Some(mut next) = next else {

@@ -128,11 +128,14 @@ pub fn is_root() -> bool {
         == 0
 }
 
-/// Open descriptors of this process.
+/// Open descriptors of this process, without those of the reactor and of rings, which stay for ever.
 #[cfg(target_os = "linux")]
 pub fn fd_count() -> usize {
+    let listing = std::fs::read_dir("/proc/self/fd").expect("/proc");
+    let targets = listing.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    let counted = targets.filter(|target| !target.as_os_str().as_encoded_bytes().starts_with(b"anon_inode:"));
     // The listing's own descriptor does not count.
-    std::fs::read_dir("/proc/self/fd").expect("/proc").count() - 1
+    counted.count() - 1
 }
 
 /// Threads of this process.

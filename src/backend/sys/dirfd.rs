@@ -43,6 +43,11 @@ pub(crate) fn open(
     }
 }
 
+/// Whether std's options make sense together.
+pub(crate) fn are_sound(access: Access, creation: Creation) -> bool {
+    access_flags(access).is_ok() && creation_flags(access, creation).is_ok()
+}
+
 fn raw_open(dir: impl AsFd, path: &Path, flags: OFlags, mode: u32) -> io::Result<File> {
     let mode = Mode::from_raw_mode(mode as _);
     call(Call::Open, || {

@@ -478,7 +478,10 @@ pub(crate) fn open(
 ) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 
-    if uring::performs() {
+    // What std refuses before it asks the kernel is left to std.
+    let is_sound = super::dirfd::are_sound(access, creation)
+        && !std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).contains(&0);
+    if uring::performs() && is_sound {
         return super::dirfd::open(rustix::fs::CWD, path, access, creation, custom_flags);
     }
 

@@ -72,7 +72,7 @@ pub(crate) unsafe trait Encode: Op + Sized {
 
 /// Starts an operation on a ring, or gives it back.
 pub(crate) fn start<O: Encode>(op: O) -> Result<InFlight<O::Output>, O> {
-    if !op.wants_ring() || op.executor().is_some() || fault::wants_dispatch() || exit::is_ending() {
+    if !op.wants_ring() || op.executor().is_some() || !may_use() {
         return Err(op);
     }
     let Some(ring) = ring() else {
@@ -83,9 +83,14 @@ pub(crate) fn start<O: Encode>(op: O) -> Result<InFlight<O::Output>, O> {
     Ok(in_flight)
 }
 
-/// Whether operations may go through a ring, as far as it is known; finds it out if it is not.
+/// Whether the operations of this thread may go through a ring, as far as it is known; finds it out if it is not.
 pub(super) fn is_on() -> bool {
-    ring().is_some()
+    may_use() && ring().is_some()
+}
+
+/// Whether nothing else is to perform what this thread does.
+fn may_use() -> bool {
+    executor::current().is_none() && !fault::wants_dispatch() && !exit::is_ending()
 }
 
 /// Whether everything is to go through the ring that can.
@@ -327,5 +332,5 @@ pub(super) fn wants_write(description: &Description) -> bool {
 
 /// Whether this thread's plain system calls are to be made by way of a ring.
 pub(super) fn performs() -> bool {
-    is_forced() && executor::current().is_none() && !fault::wants_dispatch() && !exit::is_ending()
+    is_forced() && may_use()
 }

@@ -77,6 +77,11 @@ unsafe fn perform(entry: squeue::Entry) -> Option<io::Result<usize>> {
     }
 }
 
+/// Whether `file` has offsets: a ring ignores those of a pipe, and waits.
+fn has_offsets(file: &File) -> bool {
+    super::performs() && rustix::fs::tell(file).is_ok()
+}
+
 fn fd(file: &impl AsFd) -> types::Fd {
     types::Fd(file.as_fd().as_raw_fd())
 }
@@ -87,6 +92,9 @@ pub(in crate::backend) fn read(
     memory: &mut [MaybeUninit<u8>],
     offset: u64,
 ) -> Option<io::Result<usize>> {
+    if !has_offsets(file) {
+        return None;
+    }
     let entry = opcode::Read::new(fd(file), memory.as_mut_ptr().cast(), memory.len() as u32);
     // SAFETY: file and memory are borrowed until it returns.
     unsafe { perform(entry.offset(offset).build()) }
@@ -98,6 +106,9 @@ pub(in crate::backend) fn write(
     bytes: &[u8],
     offset: u64,
 ) -> Option<io::Result<usize>> {
+    if !has_offsets(file) {
+        return None;
+    }
     let entry = opcode::Write::new(fd(file), bytes.as_ptr(), bytes.len() as u32);
     // SAFETY: file and bytes are borrowed until it returns.
     unsafe { perform(entry.offset(offset).build()) }
@@ -109,6 +120,9 @@ pub(in crate::backend) fn read_vectored(
     bufs: &mut [IoSliceMut<'_>],
     offset: u64,
 ) -> Option<io::Result<usize>> {
+    if !has_offsets(file) {
+        return None;
+    }
     // std promises that these are what the kernel's own slices are.
     let slices = bufs.as_mut_ptr().cast::<libc::iovec>();
     let entry = opcode::Readv::new(fd(file), slices, bufs.len() as u32);
@@ -122,6 +136,9 @@ pub(in crate::backend) fn write_vectored(
     bufs: &[IoSlice<'_>],
     offset: u64,
 ) -> Option<io::Result<usize>> {
+    if !has_offsets(file) {
+        return None;
+    }
     let slices = bufs.as_ptr().cast::<libc::iovec>();
     let entry = opcode::Writev::new(fd(file), slices, bufs.len() as u32);
     // SAFETY: as above.
