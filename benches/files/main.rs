@@ -20,57 +20,10 @@ mod args;
 mod contender;
 mod measure;
 mod report;
+mod rings;
 mod rows;
+mod run;
 
-use std::io;
-
-use args::{Args, Command};
-
-fn main() -> io::Result<()> {
-    match Args::parse(std::env::args().skip(1)) {
-        Ok(Command::Measure(args)) => measure_rows(&args),
-        Ok(Command::List) => {
-            rows::ALL.iter().for_each(|row| println!("{}", row.name));
-            Ok(())
-        }
-        Ok(Command::MemoryOf { contender, dir }) => rows::memory::child(contender, &dir),
-        Err(message) => {
-            eprintln!("{message}\n\n{}", args::USAGE);
-            std::process::exit(2);
-        }
-    }
-}
-
-/// Measures the rows asked for, printing each as soon as it is known and a summary at the end.
-fn measure_rows(args: &Args) -> io::Result<()> {
-    let place = report::Place::of(&args.dir);
-    if !args.markdown {
-        println!("{place}\n{}\n", args.effort);
-    }
-
-    let mut results = Vec::new();
-    for row in rows::ALL.iter().filter(|row| args.wants_row(row.name)) {
-        if args.markdown {
-            eprintln!("{} ...", row.name);
-        }
-        let result = measure::measure(row, args)?;
-        if !args.markdown {
-            println!("{}", report::Detail(&result));
-        }
-        results.push(result);
-    }
-
-    if args.markdown {
-        print!(
-            "{}",
-            report::Markdown {
-                place,
-                effort: args.effort,
-                results: &results
-            }
-        );
-    } else {
-        print!("{}", report::Summary(&results));
-    }
-    Ok(())
+fn main() -> std::io::Result<()> {
+    run::run()
 }

@@ -125,12 +125,12 @@ pub fn measure(row: &'static Row, args: &Args) -> io::Result<RowResult> {
     };
 
     let mut turns = Vec::new();
-    for contender in Contender::ALL
-        .into_iter()
-        .filter(|&contender| args.wants_contender(contender))
-    {
-        let units = units_per_run(&*bench, contender, args.effort.run_time)?;
-        turns.push((contender, units, Vec::new()));
+    for contender in Contender::all().filter(|&contender| args.wants_contender(contender)) {
+        match units_per_run(&*bench, contender, args.effort.run_time) {
+            Ok(units) => turns.push((contender, units, Vec::new())),
+            Err(error) if contender.lacks(&error) => {}
+            Err(error) => return Err(error),
+        }
     }
 
     for round in 0..args.effort.runs {

@@ -22,7 +22,10 @@ impl fmt::Display for Detail<'_> {
             row.op
         )?;
         if entries.is_empty() {
-            return writeln!(f, "  skipped: needs /proc");
+            return writeln!(
+                f,
+                "  skipped: this system, or this file system, cannot do it"
+            );
         }
         let header = [
             "",
@@ -95,7 +98,7 @@ impl fmt::Display for Markdown<'_> {
 fn speed(results: &[RowResult]) -> Table {
     let mut table = Table::new(header(["work", "target"], ["verdict"]));
     for result in results {
-        let cells = Contender::ALL.map(|contender| {
+        let cells = Contender::all().map(|contender| {
             let Some(entry) = result.of(contender) else {
                 return "-".to_owned();
             };
@@ -119,7 +122,7 @@ fn speed(results: &[RowResult]) -> Table {
 fn cost(results: &[RowResult]) -> Table {
     let mut table = Table::new(header(["work", "op"], ["best peer", "operations", "jobs"]));
     for result in results {
-        let cpu = Contender::ALL
+        let cpu = Contender::all()
             .map(|contender| optional(result.of(contender).and_then(|entry| entry.cpu_per_op)));
         let ours = result.of(Contender::AiofilesOnSmol);
         let hops = [
@@ -136,7 +139,7 @@ fn cost(results: &[RowResult]) -> Table {
 fn spread(results: &[RowResult]) -> Table {
     let mut table = Table::new(header(["work"], []));
     for result in results {
-        let cells = Contender::ALL.map(|contender| {
+        let cells = Contender::all().map(|contender| {
             result
                 .of(contender)
                 .map_or("-".to_owned(), |entry| percent(entry.spread))
@@ -164,8 +167,9 @@ impl RowResult {
 fn header<const N: usize, const M: usize>(
     before: [&'static str; N],
     after: [&'static str; M],
-) -> Vec<&'static str> {
-    [&before[..], &Contender::ALL.map(Contender::name), &after].concat()
+) -> impl Iterator<Item = &'static str> {
+    let contenders = Contender::all().map(Contender::name);
+    before.into_iter().chain(contenders).chain(after)
 }
 
 fn target(result: &RowResult) -> String {

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::{Better, KIB, MIB, Prepared, Rate, Row, Scene, Workload, check};
-use crate::contender::{Files, Runtime, at_once, threads};
+use crate::contender::{Files, RingFiles, Runtime, at_once, at_once_here, threads};
 
 pub const READ_ONE: Row = Row {
     name: "random 4 KiB read_at, one at a time",
@@ -106,6 +107,25 @@ impl Workload for Reads {
         at_once::<R, _, _>(self.0.tasks, task).await?;
         Ok(())
     }
+
+    async fn ring<F: RingFiles>(&self, reads: u64) -> io::Result<()> {
+        let file = Rc::new(F::open_both(&self.0.file).await?);
+        let pages = self.0.pages;
+        let task = |number| {
+            let file = file.clone();
+            async move {
+                let mut rng = fastrand::Rng::with_seed(number);
+                let mut buf = vec![0; PAGE as usize];
+                for _ in 0..reads {
+                    buf = F::read_at(&file, buf, rng.u64(..pages) * PAGE).await?;
+                    check("bytes read", buf.len() as u64, PAGE)?;
+                }
+                Ok(())
+            }
+        };
+        at_once_here::<F, _, _>(self.0.tasks, task).await?;
+        Ok(())
+    }
 }
 
 /// One unit is one write in each task.
@@ -145,6 +165,24 @@ impl Workload for Writes {
         let mut files = at_once::<R, _, _>(self.0.tasks, task).await?;
         // Everything is with the operating system, whichever handle it came through.
         F::sync_data(&mut files[0]).await
+    }
+
+    async fn ring<F: RingFiles>(&self, writes: u64) -> io::Result<()> {
+        let file = Rc::new(F::open_both(&self.0.file).await?);
+        let pages = self.0.pages;
+        let task = |number| {
+            let file = file.clone();
+            async move {
+                let mut rng = fastrand::Rng::with_seed(number);
+                let mut buf = vec![b'w'; PAGE as usize];
+                for _ in 0..writes {
+                    buf = F::write_all_at(&file, buf, rng.u64(..pages) * PAGE).await?;
+                }
+                Ok(())
+            }
+        };
+        at_once_here::<F, _, _>(self.0.tasks, task).await?;
+        F::sync_data(&file).await
     }
 }
 

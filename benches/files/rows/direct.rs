@@ -2,12 +2,13 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use aiofiles::AlignedBuf;
 
 use super::at::{PAGE, read_at};
 use super::{Better, MIB, Prepared, Rate, Row, Scene, Workload, check};
-use crate::contender::{Files, Runtime, at_once, open_direct, threads};
+use crate::contender::{Files, RingFiles, Runtime, at_once, at_once_here, open_direct, threads};
 
 pub const ONE: Row = Row {
     name: "O_DIRECT 4 KiB reads, one at a time",
@@ -79,6 +80,25 @@ impl Workload for Direct {
             }
         };
         at_once::<R, _, _>(self.tasks, task).await?;
+        Ok(())
+    }
+
+    async fn ring<F: RingFiles>(&self, reads: u64) -> io::Result<()> {
+        let file = Rc::new(F::open_direct(&self.file).await?);
+        let pages = self.pages;
+        let task = |number| {
+            let file = file.clone();
+            async move {
+                let mut rng = fastrand::Rng::with_seed(number);
+                let mut buf = buffer()?;
+                for _ in 0..reads {
+                    buf = F::read_direct(&file, buf, rng.u64(..pages) * PAGE).await?;
+                    check("bytes read", buf.len() as u64, PAGE)?;
+                }
+                Ok(())
+            }
+        };
+        at_once_here::<F, _, _>(self.tasks, task).await?;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Bench, Better, KIB, MIB, Prepared, Row, Scene, Workload, check};
 use crate::args::Args;
-use crate::contender::{Contender, Files, Runtime, at_once, threads};
+use crate::contender::{Contender, Files, RingFiles, Runtime, at_once, at_once_here, threads};
 use crate::measure::Sample;
 
 pub const ROW: Row = Row {
@@ -142,6 +142,32 @@ impl Workload for ReadAll {
             }
         };
         at_once::<R, _, _>(FILES, read).await?;
+        Ok(())
+    }
+
+    async fn ring<F: RingFiles>(&self, _: u64) -> io::Result<()> {
+        let open = |number| {
+            let path = self.path(number);
+            async move { Ok((F::open(&path).await?, F::size(&path).await?)) }
+        };
+        let mut files = at_once_here::<F, _, _>(FILES, open).await?;
+        let read = |_| {
+            let (file, size) = files.pop().expect("as many files as tasks");
+            async move {
+                let mut buf = vec![0; BUFFER as usize];
+                let mut bytes = 0;
+                loop {
+                    buf = F::read_at(&file, buf, bytes).await?;
+                    match buf.len() {
+                        0 => break,
+                        n => bytes += n as u64,
+                    }
+                }
+                check("bytes read", bytes, size)?;
+                F::close(file).await
+            }
+        };
+        at_once_here::<F, _, _>(FILES, read).await?;
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::args::Effort;
-use crate::contender::{Contender, Files, Runtime};
+use crate::contender::{Contender, Files, RingFiles, Runtime};
 use crate::measure::Sample;
 
 pub const KIB: u64 = 1024;
@@ -113,6 +113,15 @@ pub trait Workload {
         units: u64,
     ) -> impl Future<Output = io::Result<Self::Outcome>>;
 
+    /// With a runtime on io_uring, unless that has no calls for it.
+    #[allow(
+        dead_code,
+        reason = "only the package `benches/rings` has such runtimes"
+    )]
+    async fn ring<F: RingFiles>(&self, _units: u64) -> io::Result<Self::Outcome> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Removes what a run has left behind; its time does not count.
     fn clean_up(&self) -> io::Result<()> {
         Ok(())
@@ -166,8 +175,10 @@ impl<W: Workload<Outcome = ()>> Bench for Rate<W> {
     fn run(&self, contender: Contender, units: u64) -> io::Result<Sample> {
         let ops = units * self.ops_per_unit;
         self.work.set_up(units)?;
-        let (sample, ()) = Sample::take(contender, || contender.run(&self.work, units))?;
-        self.work.clean_up()?;
+        let taken = Sample::take(contender, || contender.run(&self.work, units));
+        let cleaned = self.work.clean_up();
+        let (sample, ()) = taken?;
+        cleaned?;
         let figure = ops as f64 * self.figure_per_op / sample.elapsed.as_secs_f64();
         Ok(Sample {
             figure,

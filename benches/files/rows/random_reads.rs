@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
-use super::{Better, KIB, MIB, Prepared, Rate, Row, Scene, Workload};
-use crate::contender::{Files, Runtime, at_once, threads};
+use super::{Better, KIB, MIB, Prepared, Rate, Row, Scene, Workload, check};
+use crate::contender::{Files, RingFiles, Runtime, at_once, at_once_here, threads};
 
 pub const ONE: Row = Row {
     name: "random 4 KiB cached reads, one at a time",
@@ -74,6 +74,25 @@ impl Workload for RandomReads {
             }
         };
         at_once::<R, _, _>(self.tasks, task).await?;
+        Ok(())
+    }
+
+    async fn ring<F: RingFiles>(&self, reads: u64) -> io::Result<()> {
+        let task = |number| {
+            let path = self.file.clone();
+            let pages = self.pages;
+            async move {
+                let mut rng = fastrand::Rng::with_seed(number);
+                let file = F::open(&path).await?;
+                let mut buf = vec![0; PAGE as usize];
+                for _ in 0..reads {
+                    buf = F::read_at(&file, buf, rng.u64(..pages) * PAGE).await?;
+                    check("bytes read", buf.len() as u64, PAGE)?;
+                }
+                F::close(file).await
+            }
+        };
+        at_once_here::<F, _, _>(self.tasks, task).await?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::outputs::{self, Outputs};
 use super::{Better, KIB, MIB, Rate, Row, Workload, check};
-use crate::contender::{Files, Runtime};
+use crate::contender::{Files, RingFiles, Runtime};
 
 pub const READ: Row = Row {
     name: "sequential read, 64 KiB calls",
@@ -81,6 +81,24 @@ impl Workload for Read {
         }
         Ok(())
     }
+
+    async fn ring<F: RingFiles>(&self, passes: u64) -> io::Result<()> {
+        let mut buf = vec![0; CALL as usize];
+        for _ in 0..passes {
+            let file = F::open(&self.file).await?;
+            let mut bytes = 0;
+            loop {
+                buf = F::read_at(&file, buf, bytes).await?;
+                match buf.len() {
+                    0 => break,
+                    n => bytes += n as u64,
+                }
+            }
+            check("bytes read", bytes, self.len)?;
+            F::close(file).await?;
+        }
+        Ok(())
+    }
 }
 
 /// One unit is a new file.
@@ -112,6 +130,19 @@ impl Workload for Write {
                 F::write_all(&mut file, &buf).await?;
             }
             F::flush(&mut file).await?;
+        }
+        Ok(())
+    }
+
+    /// These runtimes have nothing to flush.
+    async fn ring<F: RingFiles>(&self, files: u64) -> io::Result<()> {
+        let mut buf = vec![b'w'; CALL as usize];
+        for number in 0..files {
+            let file = F::create(&self.outputs.path(number)).await?;
+            for call in 0..self.len / CALL {
+                buf = F::write_all_at(&file, buf, call * CALL).await?;
+            }
+            F::close(file).await?;
         }
         Ok(())
     }
