@@ -63,6 +63,22 @@ impl fmt::Display for Summary<'_> {
     }
 }
 
+/// Which build of aiofiles is measured, and what performs its operations.
+pub struct Ours;
+
+impl fmt::Display for Ours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let build = match (cfg!(feature = "nowait"), cfg!(feature = "uring")) {
+            (_, true) => "with uring",
+            (true, false) => "with nowait",
+            (false, false) => "with its default features",
+        };
+        let backend = aiofiles::backend();
+        let (kind, reason) = (backend.kind(), backend.reason());
+        write!(f, "aiofiles {build}; its backend: {kind:?} ({reason})")
+    }
+}
+
 /// All of it, for a page.
 pub struct Markdown<'a> {
     pub place: Place,
@@ -72,7 +88,7 @@ pub struct Markdown<'a> {
 
 impl fmt::Display for Markdown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}; {}.\n", self.place, self.effort)?;
+        writeln!(f, "{}; {}.\n\n{}.\n", self.place, self.effort, Ours)?;
         writeln!(f, "## Speed\n")?;
         writeln!(
             f,
@@ -91,7 +107,8 @@ impl fmt::Display for Markdown<'_> {
             f,
             "From the lowest to the highest run, as a part of the median.\n"
         )?;
-        spread(self.results).write_markdown(f)
+        spread(self.results).write_markdown(f)?;
+        writeln!(f, "\n`{:?}`", aiofiles::backend())
     }
 }
 

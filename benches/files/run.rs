@@ -25,7 +25,7 @@ pub fn run() -> io::Result<()> {
 fn measure_rows(args: &Args) -> io::Result<()> {
     let place = report::Place::of(&args.dir);
     if !args.markdown {
-        println!("{place}\n{}\n", args.effort);
+        println!("{place}\n{}\n{}\n", args.effort, report::Ours);
     }
 
     let mut results = Vec::new();
@@ -51,6 +51,7 @@ fn measure_rows(args: &Args) -> io::Result<()> {
         );
     } else {
         print!("{}", report::Summary(&results));
+        println!("\n{:?}", aiofiles::backend());
     }
     Ok(())
 }

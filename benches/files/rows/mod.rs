@@ -69,10 +69,21 @@ pub struct Row {
     /// What processor time and dispatches are counted for.
     pub op: &'static str,
     pub better: Better,
-    /// The ratio to std that the default build is to reach.
+    /// The ratio to std that this build is to reach.
     pub target: f64,
     /// Makes the files and returns what is measured over them.
     pub prepare: fn(&Scene) -> Prepared,
+}
+
+/// The target of the build that is measured, of those with the default features, with `nowait` and with `uring`.
+const fn by_build(default: f64, nowait: f64, uring: f64) -> f64 {
+    if cfg!(feature = "uring") {
+        uring
+    } else if cfg!(feature = "nowait") {
+        nowait
+    } else {
+        default
+    }
 }
 
 /// `None` where the row cannot be measured.
