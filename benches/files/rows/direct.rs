@@ -3,12 +3,17 @@
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
 
 use aiofiles::AlignedBuf;
 
 use super::at::{PAGE, read_at};
-use super::{Better, MIB, Prepared, Rate, Row, Scene, Workload, by_build, check};
-use crate::contender::{Files, RingFiles, Runtime, at_once, at_once_here, open_direct, threads};
+use super::{Bench, Better, MIB, Prepared, Rate, Row, Scene, Workload, by_build, check};
+use crate::contender::{
+    Contender, Files, RingFiles, Runtime, at_once, at_once_here, open_direct, threads,
+};
+use crate::measure::Sample;
 
 pub const ONE: Row = Row {
     name: "O_DIRECT 4 KiB reads, one at a time",
@@ -27,6 +32,37 @@ pub const MANY: Row = Row {
     target: by_build(0.85, 0.85, 1.0),
     prepare: |scene| prepare(scene, 32),
 };
+
+// What drives `async-io` decides who hears first of a read that the device has done.
+pub const BESIDE_REACTOR: Row = Row {
+    name: "O_DIRECT 4 KiB reads, one at a time, idle block_on beside",
+    prepare: |scene| {
+        let bench = prepare(scene, 1)?;
+        Ok(bench.map(|bench| Box::new(BesideReactor(bench)) as _))
+    },
+    ..ONE
+};
+
+/// While it runs, another thread has nothing to do but to wait in `async_io::block_on`, and so drives the reactor.
+struct BesideReactor(Box<dyn Bench>);
+
+impl Bench for BesideReactor {
+    fn run(&self, contender: Contender, units: u64) -> io::Result<Sample> {
+        thread::scope(|scope| {
+            let (end, ended) = smol::channel::bounded::<()>(1);
+            scope.spawn(move || smol::block_on(ended.recv()));
+            // By then it waits.
+            thread::sleep(Duration::from_millis(5));
+            let sample = self.0.run(contender, units);
+            drop(end);
+            sample
+        })
+    }
+
+    fn most_units(&self) -> u64 {
+        self.0.most_units()
+    }
+}
 
 /// One unit is one read in each task.
 struct Direct {

@@ -2,6 +2,7 @@
 
 mod at;
 mod batches;
+mod cold;
 mod copy;
 mod direct;
 mod lines;
@@ -41,6 +42,9 @@ pub const ALL: &[Row] = &[
     at::WRITE,
     direct::ONE,
     direct::MANY,
+    direct::BESIDE_REACTOR,
+    cold::ONE,
+    cold::MANY,
     batches::OF_8,
     batches::OF_32,
     batches::OF_256,
