@@ -6,6 +6,7 @@
 //! cargo bench --bench files                        # every row, some five minutes
 //! cargo bench --bench files -- --quick             # three short runs per contender
 //! cargo bench --bench files -- --row metadata --contender tokio
+//! cargo bench --bench files -- --row reads --latency # the percentiles of reads one at a time, too
 //! cargo bench --bench files -- --markdown          # the form kept in benches/RESULTS.md
 //! ```
 //!
@@ -14,10 +15,13 @@
 //! finds out how much work fills the time of one run: a contender a hundred times slower is given a hundredth of the
 //! work. What counts is the median of the runs, and its ratio to that of `std::fs`.
 //!
+//! The same rows beside compio, monoio and tokio-uring are in `benches/rings`.
+//!
 //! Nothing here passes or fails: a verdict is printed, not asserted.
 
 mod args;
 mod contender;
+mod latency;
 mod measure;
 mod report;
 mod rings;

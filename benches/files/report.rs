@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::args::Effort;
 use crate::contender::Contender;
+use crate::latency::Latency;
 use crate::measure::{Entry, RowResult, Verdict};
 use crate::rows::Better;
 
@@ -63,6 +64,19 @@ impl fmt::Display for Summary<'_> {
     }
 }
 
+/// One line per row whose operations were timed one by one; nothing without any.
+pub struct Latencies<'a>(pub &'a [RowResult]);
+
+impl fmt::Display for Latencies<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(table) = latencies(self.0) else {
+            return Ok(());
+        };
+        writeln!(f, "\nlatency in microseconds, p50 / p99")?;
+        table.write_text(f)
+    }
+}
+
 /// Which build of aiofiles is measured, and what performs its operations.
 pub struct Ours;
 
@@ -108,6 +122,11 @@ impl fmt::Display for Markdown<'_> {
             "From the lowest to the highest run, as a part of the median.\n"
         )?;
         spread(self.results).write_markdown(f)?;
+        if let Some(table) = latencies(self.results) {
+            writeln!(f, "\n## Latency\n")?;
+            writeln!(f, "Of single operations, in microseconds: p50 / p99.\n")?;
+            table.write_markdown(f)?;
+        }
         writeln!(f, "\n`{:?}`", aiofiles::backend())
     }
 }
@@ -164,6 +183,26 @@ fn spread(results: &[RowResult]) -> Table {
         table.push([result.row.name.to_owned()].into_iter().chain(cells));
     }
     table
+}
+
+fn latencies(results: &[RowResult]) -> Option<Table> {
+    let mut table = Table::new(header(["work"], []));
+    for result in results {
+        if result.entries.iter().all(|entry| entry.latency.is_none()) {
+            continue;
+        }
+        let cells = Contender::all().map(|contender| {
+            match result.of(contender).and_then(|entry| entry.latency) {
+                Some(Latency { p50, p99 }) => {
+                    let [p50, p99] = [p50, p99].map(|time| number(time.as_secs_f64() * 1e6));
+                    format!("{p50} / {p99}")
+                }
+                None => "-".to_owned(),
+            }
+        });
+        table.push([result.row.name.to_owned()].into_iter().chain(cells));
+    }
+    (table.lines.len() > 1).then_some(table)
 }
 
 impl RowResult {

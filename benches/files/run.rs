@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::args::{self, Args, Command};
-use crate::{measure, report, rows};
+use crate::{latency, measure, report, rows};
 
 /// Does what the command line asks for.
 pub fn run() -> io::Result<()> {
@@ -26,6 +26,10 @@ fn measure_rows(args: &Args) -> io::Result<()> {
     let place = report::Place::of(&args.dir);
     if !args.markdown {
         println!("{place}\n{}\n{}\n", args.effort, report::Ours);
+    }
+
+    if args.latency {
+        latency::enable();
     }
 
     let mut results = Vec::new();
@@ -51,6 +55,7 @@ fn measure_rows(args: &Args) -> io::Result<()> {
         );
     } else {
         print!("{}", report::Summary(&results));
+        print!("{}", report::Latencies(&results));
         println!("\n{:?}", aiofiles::backend());
     }
     Ok(())

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::{Better, KIB, MIB, Prepared, Rate, Row, Scene, Workload, by_build, check};
 use crate::contender::{Files, RingFiles, Runtime, at_once, at_once_here, threads};
+use crate::latency::Stopwatch;
 
 // `preadv2`, with which `nowait` reads, is itself a little slower than the `pread` of std.
 
@@ -84,9 +85,11 @@ impl Workload for Reads {
         threads(self.0.tasks, |number| {
             let mut rng = fastrand::Rng::with_seed(number);
             let mut buf = vec![0; PAGE as usize];
+            let mut watch = Stopwatch::start(self.0.tasks);
             for _ in 0..reads {
                 let n = read_at(&file, &mut buf, rng.u64(..self.0.pages) * PAGE)?;
                 check("bytes read", n as u64, PAGE)?;
+                watch.lap();
             }
             Ok(())
         })
@@ -94,14 +97,16 @@ impl Workload for Reads {
 
     async fn with<F: Files, R: Runtime>(&self, reads: u64) -> io::Result<()> {
         let mut files = F::open_at(&self.0.file, self.0.tasks).await?;
-        let pages = self.0.pages;
+        let (pages, tasks) = (self.0.pages, self.0.tasks);
         let task = |number| {
             let mut file = files.pop().expect("as many files as tasks");
             async move {
                 let mut rng = fastrand::Rng::with_seed(number);
                 let mut buf = vec![0; PAGE as usize];
+                let mut watch = Stopwatch::start(tasks);
                 for _ in 0..reads {
                     buf = F::read_at(&mut file, buf, rng.u64(..pages) * PAGE).await?;
+                    watch.lap();
                 }
                 Ok(())
             }
@@ -112,15 +117,17 @@ impl Workload for Reads {
 
     async fn ring<F: RingFiles>(&self, reads: u64) -> io::Result<()> {
         let file = Rc::new(F::open_both(&self.0.file).await?);
-        let pages = self.0.pages;
+        let (pages, tasks) = (self.0.pages, self.0.tasks);
         let task = |number| {
             let file = file.clone();
             async move {
                 let mut rng = fastrand::Rng::with_seed(number);
                 let mut buf = vec![0; PAGE as usize];
+                let mut watch = Stopwatch::start(tasks);
                 for _ in 0..reads {
                     buf = F::read_at(&file, buf, rng.u64(..pages) * PAGE).await?;
                     check("bytes read", buf.len() as u64, PAGE)?;
+                    watch.lap();
                 }
                 Ok(())
             }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::at::{self, PAGE, read_at};
 use super::{Better, MIB, Prepared, Rate, Row, Scene, Workload, by_build, check};
 use crate::contender::{Files, RingFiles, Runtime, at_once, at_once_here, threads};
+use crate::latency::Stopwatch;
 
 // No requirement names targets for cold reads: these are those of direct ones, which wait for the same device.
 
@@ -97,10 +98,12 @@ impl Workload for Cold {
         let file = at::open(&self.file)?;
         threads(self.tasks, |number| {
             let mut buf = vec![0; PAGE as usize];
+            let mut watch = Stopwatch::start(self.tasks);
             for read in 0..reads {
                 let page = self.order[(read * self.tasks + number) as usize];
                 let n = read_at(&file, &mut buf, page * PAGE)?;
                 check("bytes read", n as u64, PAGE)?;
+                watch.lap();
             }
             Ok(())
         })
@@ -114,9 +117,11 @@ impl Workload for Cold {
             let order = self.order.clone();
             async move {
                 let mut buf = vec![0; PAGE as usize];
+                let mut watch = Stopwatch::start(tasks);
                 for read in 0..reads {
                     let page = order[(read * tasks + number) as usize];
                     buf = F::read_at(&mut file, buf, page * PAGE).await?;
+                    watch.lap();
                 }
                 Ok(())
             }
@@ -133,10 +138,12 @@ impl Workload for Cold {
             let order = self.order.clone();
             async move {
                 let mut buf = vec![0; PAGE as usize];
+                let mut watch = Stopwatch::start(tasks);
                 for read in 0..reads {
                     let page = order[(read * tasks + number) as usize];
                     buf = F::read_at(&file, buf, page * PAGE).await?;
                     check("bytes read", buf.len() as u64, PAGE)?;
+                    watch.lap();
                 }
                 Ok(())
             }

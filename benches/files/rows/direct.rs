@@ -13,6 +13,7 @@ use super::{Bench, Better, MIB, Prepared, Rate, Row, Scene, Workload, by_build, 
 use crate::contender::{
     Contender, Files, RingFiles, Runtime, at_once, at_once_here, open_direct, threads,
 };
+use crate::latency::Stopwatch;
 use crate::measure::Sample;
 
 pub const ONE: Row = Row {
@@ -92,9 +93,11 @@ impl Workload for Direct {
         threads(self.tasks, |number| {
             let mut rng = fastrand::Rng::with_seed(number);
             let mut buf = buffer()?;
+            let mut watch = Stopwatch::start(self.tasks);
             for _ in 0..reads {
                 let n = read_at(&file, &mut buf, rng.u64(..self.pages) * PAGE)?;
                 check("bytes read", n as u64, PAGE)?;
+                watch.lap();
             }
             Ok(())
         })
@@ -102,15 +105,17 @@ impl Workload for Direct {
 
     async fn with<F: Files, R: Runtime>(&self, reads: u64) -> io::Result<()> {
         let file = F::open_direct(&self.file).await?;
-        let pages = self.pages;
+        let (pages, tasks) = (self.pages, self.tasks);
         let task = |number| {
             let file = file.clone();
             async move {
                 let mut rng = fastrand::Rng::with_seed(number);
                 let mut buf = buffer()?;
+                let mut watch = Stopwatch::start(tasks);
                 for _ in 0..reads {
                     buf = F::read_direct(&file, buf, rng.u64(..pages) * PAGE).await?;
                     check("bytes read", buf.len() as u64, PAGE)?;
+                    watch.lap();
                 }
                 Ok(())
             }
@@ -121,15 +126,17 @@ impl Workload for Direct {
 
     async fn ring<F: RingFiles>(&self, reads: u64) -> io::Result<()> {
         let file = Rc::new(F::open_direct(&self.file).await?);
-        let pages = self.pages;
+        let (pages, tasks) = (self.pages, self.tasks);
         let task = |number| {
             let file = file.clone();
             async move {
                 let mut rng = fastrand::Rng::with_seed(number);
                 let mut buf = buffer()?;
+                let mut watch = Stopwatch::start(tasks);
                 for _ in 0..reads {
                     buf = F::read_direct(&file, buf, rng.u64(..pages) * PAGE).await?;
                     check("bytes read", buf.len() as u64, PAGE)?;
+                    watch.lap();
                 }
                 Ok(())
             }

@@ -52,6 +52,7 @@ impl Bench for Memory {
             elapsed: Duration::ZERO,
             cpu: None,
             hops: None,
+            laps: Vec::new(),
         })
     }
 }

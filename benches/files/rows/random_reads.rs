@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::{Better, KIB, MIB, Prepared, Rate, Row, Scene, Workload, by_build, check};
 use crate::contender::{Files, RingFiles, Runtime, at_once, at_once_here, threads};
+use crate::latency::Stopwatch;
 
 pub const ONE: Row = Row {
     name: "random 4 KiB cached reads, one at a time",
@@ -49,9 +50,11 @@ impl Workload for RandomReads {
             let mut rng = fastrand::Rng::with_seed(number);
             let mut file = File::open(&self.file)?;
             let mut buf = vec![0; PAGE as usize];
+            let mut watch = Stopwatch::start(self.tasks);
             for _ in 0..reads {
                 file.seek(SeekFrom::Start(rng.u64(..self.pages) * PAGE))?;
                 file.read_exact(&mut buf)?;
+                watch.lap();
             }
             Ok(())
         };
@@ -61,14 +64,16 @@ impl Workload for RandomReads {
     async fn with<F: Files, R: Runtime>(&self, reads: u64) -> io::Result<()> {
         let task = |number| {
             let path = self.file.clone();
-            let pages = self.pages;
+            let (pages, tasks) = (self.pages, self.tasks);
             async move {
                 let mut rng = fastrand::Rng::with_seed(number);
                 let mut file = F::open(&path).await?;
                 let mut buf = vec![0; PAGE as usize];
+                let mut watch = Stopwatch::start(tasks);
                 for _ in 0..reads {
                     F::seek(&mut file, rng.u64(..pages) * PAGE).await?;
                     F::read_exact(&mut file, &mut buf).await?;
+                    watch.lap();
                 }
                 Ok(())
             }
@@ -80,14 +85,16 @@ impl Workload for RandomReads {
     async fn ring<F: RingFiles>(&self, reads: u64) -> io::Result<()> {
         let task = |number| {
             let path = self.file.clone();
-            let pages = self.pages;
+            let (pages, tasks) = (self.pages, self.tasks);
             async move {
                 let mut rng = fastrand::Rng::with_seed(number);
                 let file = F::open(&path).await?;
                 let mut buf = vec![0; PAGE as usize];
+                let mut watch = Stopwatch::start(tasks);
                 for _ in 0..reads {
                     buf = F::read_at(&file, buf, rng.u64(..pages) * PAGE).await?;
                     check("bytes read", buf.len() as u64, PAGE)?;
+                    watch.lap();
                 }
                 F::close(file).await
             }

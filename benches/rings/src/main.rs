@@ -17,6 +17,8 @@
 mod args;
 #[path = "../../files/contender/mod.rs"]
 mod contender;
+#[path = "../../files/latency.rs"]
+mod latency;
 #[path = "../../files/measure.rs"]
 mod measure;
 #[path = "../../files/report.rs"]
