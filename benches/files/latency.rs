@@ -1,5 +1,5 @@
-//! How long single operations take, in the rows that do one at a time. Only with `--latency`: looking at the clock after
-//! each operation costs a cached read of std some percent.
+//! How long single operations take, in the rows of reads one at a time. Only with `--latency`: looking at the clock
+//! after each operation costs a cached read of std some percent.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

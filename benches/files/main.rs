@@ -3,10 +3,10 @@
 //! Run with:
 //!
 //! ```text
-//! cargo bench --bench files                        # every row, some five minutes
+//! cargo bench --bench files                        # every row, some six minutes
 //! cargo bench --bench files -- --quick             # three short runs per contender
 //! cargo bench --bench files -- --row metadata --contender tokio
-//! cargo bench --bench files -- --row reads --latency # the percentiles of reads one at a time, too
+//! cargo bench --bench files -- --latency           # also the percentiles of reads one at a time
 //! cargo bench --bench files -- --markdown          # the form kept in benches/RESULTS.md
 //! ```
 //!

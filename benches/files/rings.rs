@@ -1,5 +1,5 @@
-//! The runtimes on io_uring: none here. The package `benches/rings` has this module's place taken by them, so that nobody
-//! else has to compile them.
+//! The runtimes on io_uring: none here. In the package `benches/rings` they take this module's place, so that nobody else
+//! has to compile them.
 
 use std::io;
 

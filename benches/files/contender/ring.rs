@@ -1,5 +1,5 @@
-//! What a runtime that drives a ring of its own can do: its tasks stay on their thread, its calls are at offsets and own
-//! their buffers.
+//! What a runtime that drives a ring of its own can do: its tasks stay on their thread, its calls are at offsets and
+//! own their buffers.
 
 use std::io;
 use std::path::Path;

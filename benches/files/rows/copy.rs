@@ -108,8 +108,8 @@ impl Workload for Copies {
         Ok(())
     }
 
-    /// With calls at offsets: not all of these runtimes have an `io::copy` for files, and those that do use less memory, which
-    /// costs them more calls.
+    /// With calls at offsets: not all of these runtimes have an `io::copy` for files, and those that do use less memory,
+    /// which costs them more calls.
     async fn ring<F: RingFiles>(&self, copies: u64) -> io::Result<()> {
         if !matches!(self.how, How::OpenFiles) {
             return Err(io::ErrorKind::Unsupported.into());
