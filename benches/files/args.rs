@@ -12,6 +12,7 @@ Usage: cargo bench --bench files -- [options]
   --row <text>        only rows whose name contains <text>
   --contender <text>  only std and contenders whose name contains <text>
   --quick             three short runs on smaller files
+  --latency           p50 and p99 of single operations, in rows of reads one at a time
   --markdown          print tables for benches/RESULTS.md
   --dir <path>        where the files are (default: cargo's directory for temporary files of benches)
   --list              print the names of the rows";
@@ -30,6 +31,7 @@ pub enum Command {
 pub struct Args {
     pub row: String,
     pub contender: String,
+    pub latency: bool,
     pub markdown: bool,
     pub effort: Effort,
     pub dir: PathBuf,
@@ -40,6 +42,7 @@ impl Args {
         let mut parsed = Args {
             row: String::new(),
             contender: String::new(),
+            latency: false,
             markdown: false,
             effort: Effort::SMOKE,
             dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
@@ -55,6 +58,7 @@ impl Args {
                 "--contender" => parsed.contender = value()?.to_lowercase(),
                 "--dir" => parsed.dir = PathBuf::from(value()?),
                 "--quick" => quick = true,
+                "--latency" => parsed.latency = true,
                 "--markdown" => parsed.markdown = true,
                 // `cargo bench` says this, `cargo test --benches` does not.
                 "--bench" => bench = true,

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::args::Args;
 use crate::contender::{Contender, Hops};
+use crate::latency::{self, Latency};
 use crate::rows::{Bench, Better, Row, Scene};
 
 /// One run of one contender.
-#[derive(Clone, Copy)]
 pub struct Sample {
     /// In the row's unit.
     pub figure: f64,
@@ -18,6 +18,8 @@ pub struct Sample {
     /// User and system time of the whole process, where the system tells.
     pub cpu: Option<Duration>,
     pub hops: Option<Hops>,
+    /// How long single operations took, if that was asked for.
+    pub laps: Vec<Duration>,
 }
 
 impl Sample {
@@ -26,6 +28,7 @@ impl Sample {
         contender: Contender,
         work: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<(Sample, T)> {
+        latency::take();
         let (hops, cpu, start) = (contender.hops(), cpu_time(), Instant::now());
         let outcome = work()?;
         let sample = Sample {
@@ -37,6 +40,7 @@ impl Sample {
                 operations: after.operations - before.operations,
                 jobs: after.jobs - before.jobs,
             }),
+            laps: latency::take(),
         };
         Ok((sample, outcome))
     }
@@ -73,6 +77,8 @@ pub struct Entry {
     pub cpu_per_op: Option<f64>,
     pub operations_per_op: Option<f64>,
     pub jobs_per_op: Option<f64>,
+    /// Of the operations of all runs.
+    pub latency: Option<Latency>,
 }
 
 pub enum Verdict {
@@ -125,12 +131,12 @@ pub fn measure(row: &'static Row, args: &Args) -> io::Result<RowResult> {
     };
 
     let mut turns = Vec::new();
-    for contender in Contender::ALL
-        .into_iter()
-        .filter(|&contender| args.wants_contender(contender))
-    {
-        let units = units_per_run(&*bench, contender, args.effort.run_time)?;
-        turns.push((contender, units, Vec::new()));
+    for contender in Contender::all().filter(|&contender| args.wants_contender(contender)) {
+        match units_per_run(&*bench, contender, args.effort.run_time) {
+            Ok(units) => turns.push((contender, units, Vec::new())),
+            Err(error) if contender.lacks(&error) => {}
+            Err(error) => return Err(error),
+        }
     }
 
     for round in 0..args.effort.runs {
@@ -145,8 +151,8 @@ pub fn measure(row: &'static Row, args: &Args) -> io::Result<RowResult> {
     }
 
     let mut entries: Vec<_> = turns
-        .iter()
-        .map(|(contender, _, samples)| Entry::new(*contender, samples))
+        .into_iter()
+        .map(|(contender, _, samples)| Entry::new(contender, samples))
         .collect();
     let std = entries[0].figure;
     for entry in &mut entries {
@@ -170,7 +176,7 @@ fn units_per_run(bench: &dyn Bench, contender: Contender, run_time: Duration) ->
 }
 
 impl Entry {
-    fn new(contender: Contender, samples: &[Sample]) -> Entry {
+    fn new(contender: Contender, samples: Vec<Sample>) -> Entry {
         let figures = || samples.iter().map(|sample| sample.figure);
         let figure = median(figures()).expect("at least one run");
         let lowest = figures().fold(f64::INFINITY, f64::min);
@@ -190,6 +196,7 @@ impl Entry {
             cpu_per_op: per_op(|sample| Some(sample.cpu?.as_secs_f64() * 1e6)),
             operations_per_op: per_op(|sample| Some(sample.hops?.operations as f64)),
             jobs_per_op: per_op(|sample| Some(sample.hops?.jobs as f64)),
+            latency: Latency::of(samples.into_iter().flat_map(|sample| sample.laps).collect()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::args::Effort;
 use crate::contender::Contender;
+use crate::latency::Latency;
 use crate::measure::{Entry, RowResult, Verdict};
 use crate::rows::Better;
 
@@ -22,7 +23,10 @@ impl fmt::Display for Detail<'_> {
             row.op
         )?;
         if entries.is_empty() {
-            return writeln!(f, "  skipped: needs /proc");
+            return writeln!(
+                f,
+                "  skipped: this system, or this file system, cannot do it"
+            );
         }
         let header = [
             "",
@@ -60,6 +64,35 @@ impl fmt::Display for Summary<'_> {
     }
 }
 
+/// One line per row whose operations were timed one by one; nothing without any.
+pub struct Latencies<'a>(pub &'a [RowResult]);
+
+impl fmt::Display for Latencies<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(table) = latencies(self.0) else {
+            return Ok(());
+        };
+        writeln!(f, "\nlatency in microseconds, p50 / p99")?;
+        table.write_text(f)
+    }
+}
+
+/// Which build of aiofiles is measured, and what performs its operations.
+pub struct Ours;
+
+impl fmt::Display for Ours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let build = match (cfg!(feature = "nowait"), cfg!(feature = "uring")) {
+            (_, true) => "with uring",
+            (true, false) => "with nowait",
+            (false, false) => "with its default features",
+        };
+        let backend = aiofiles::backend();
+        let (kind, reason) = (backend.kind(), backend.reason());
+        write!(f, "aiofiles {build}; its backend: {kind:?} ({reason})")
+    }
+}
+
 /// All of it, for a page.
 pub struct Markdown<'a> {
     pub place: Place,
@@ -69,7 +102,7 @@ pub struct Markdown<'a> {
 
 impl fmt::Display for Markdown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}; {}.\n", self.place, self.effort)?;
+        writeln!(f, "{}; {}.\n\n{}.\n", self.place, self.effort, Ours)?;
         writeln!(f, "## Speed\n")?;
         writeln!(
             f,
@@ -88,14 +121,20 @@ impl fmt::Display for Markdown<'_> {
             f,
             "From the lowest to the highest run, as a part of the median.\n"
         )?;
-        spread(self.results).write_markdown(f)
+        spread(self.results).write_markdown(f)?;
+        if let Some(table) = latencies(self.results) {
+            writeln!(f, "\n## Latency\n")?;
+            writeln!(f, "Of single operations, in microseconds: p50 / p99.\n")?;
+            table.write_markdown(f)?;
+        }
+        writeln!(f, "\n`{:?}`", aiofiles::backend())
     }
 }
 
 fn speed(results: &[RowResult]) -> Table {
     let mut table = Table::new(header(["work", "target"], ["verdict"]));
     for result in results {
-        let cells = Contender::ALL.map(|contender| {
+        let cells = Contender::all().map(|contender| {
             let Some(entry) = result.of(contender) else {
                 return "-".to_owned();
             };
@@ -119,7 +158,7 @@ fn speed(results: &[RowResult]) -> Table {
 fn cost(results: &[RowResult]) -> Table {
     let mut table = Table::new(header(["work", "op"], ["best peer", "operations", "jobs"]));
     for result in results {
-        let cpu = Contender::ALL
+        let cpu = Contender::all()
             .map(|contender| optional(result.of(contender).and_then(|entry| entry.cpu_per_op)));
         let ours = result.of(Contender::AiofilesOnSmol);
         let hops = [
@@ -136,7 +175,7 @@ fn cost(results: &[RowResult]) -> Table {
 fn spread(results: &[RowResult]) -> Table {
     let mut table = Table::new(header(["work"], []));
     for result in results {
-        let cells = Contender::ALL.map(|contender| {
+        let cells = Contender::all().map(|contender| {
             result
                 .of(contender)
                 .map_or("-".to_owned(), |entry| percent(entry.spread))
@@ -144,6 +183,26 @@ fn spread(results: &[RowResult]) -> Table {
         table.push([result.row.name.to_owned()].into_iter().chain(cells));
     }
     table
+}
+
+fn latencies(results: &[RowResult]) -> Option<Table> {
+    let mut table = Table::new(header(["work"], []));
+    for result in results {
+        if result.entries.iter().all(|entry| entry.latency.is_none()) {
+            continue;
+        }
+        let cells = Contender::all().map(|contender| {
+            match result.of(contender).and_then(|entry| entry.latency) {
+                Some(Latency { p50, p99 }) => {
+                    let [p50, p99] = [p50, p99].map(|time| number(time.as_secs_f64() * 1e6));
+                    format!("{p50} / {p99}")
+                }
+                None => "-".to_owned(),
+            }
+        });
+        table.push([result.row.name.to_owned()].into_iter().chain(cells));
+    }
+    (table.lines.len() > 1).then_some(table)
 }
 
 impl RowResult {
@@ -164,8 +223,9 @@ impl RowResult {
 fn header<const N: usize, const M: usize>(
     before: [&'static str; N],
     after: [&'static str; M],
-) -> Vec<&'static str> {
-    [&before[..], &Contender::ALL.map(Contender::name), &after].concat()
+) -> impl Iterator<Item = &'static str> {
+    let contenders = Contender::all().map(Contender::name);
+    before.into_iter().chain(contenders).chain(after)
 }
 
 fn target(result: &RowResult) -> String {

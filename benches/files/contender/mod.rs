@@ -2,6 +2,7 @@
 
 mod aiofiles;
 mod async_fs;
+mod ring;
 mod runtime;
 mod tokio;
 
@@ -10,10 +11,12 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-pub use runtime::{Runtime, at_once, threads};
+pub use ring::RingFiles;
+pub use runtime::{Runtime, at_once, at_once_here, threads};
 
 use ::aiofiles::AlignedBuf;
 
+use crate::rings::Ring;
 use crate::rows::Workload;
 
 /// One column of the tables.
@@ -25,16 +28,22 @@ pub enum Contender {
     AiofilesOnTokio,
     AsyncFsOnSmol,
     Tokio,
+    /// A runtime on io_uring. Only `benches/rings` has any.
+    Ring(Ring),
 }
 
 impl Contender {
-    pub const ALL: [Contender; 5] = [
-        Contender::Std,
-        Contender::AiofilesOnSmol,
-        Contender::AiofilesOnTokio,
-        Contender::AsyncFsOnSmol,
-        Contender::Tokio,
-    ];
+    /// In the order of the tables.
+    pub fn all() -> impl Iterator<Item = Contender> {
+        let everywhere = [
+            Contender::Std,
+            Contender::AiofilesOnSmol,
+            Contender::AiofilesOnTokio,
+            Contender::AsyncFsOnSmol,
+            Contender::Tokio,
+        ];
+        everywhere.into_iter().chain(Ring::ALL.map(Contender::Ring))
+    }
 
     pub fn name(self) -> &'static str {
         match self {
@@ -43,17 +52,21 @@ impl Contender {
             Contender::AiofilesOnTokio => "aiofiles/tokio",
             Contender::AsyncFsOnSmol => "async-fs/smol",
             Contender::Tokio => "tokio::fs",
+            Contender::Ring(ring) => ring.name(),
         }
     }
 
     pub fn from_name(name: &str) -> Option<Contender> {
-        Contender::ALL
-            .into_iter()
-            .find(|contender| contender.name() == name)
+        Contender::all().find(|contender| contender.name() == name)
     }
 
     pub fn is_ours(self) -> bool {
         matches!(self, Contender::AiofilesOnSmol | Contender::AiofilesOnTokio)
+    }
+
+    /// Whether a run failed with this error because the contender has no calls for the work.
+    pub fn lacks(self, error: &io::Error) -> bool {
+        matches!(self, Contender::Ring(_)) && error.kind() == io::ErrorKind::Unsupported
     }
 
     /// What the thread-pool dispatch of this crate has done so far, if this contender uses it.
@@ -74,6 +87,7 @@ impl Contender {
             }
             Contender::AsyncFsOnSmol => Smol::block_on(work.with::<async_fs::AsyncFs, Smol>(units)),
             Contender::Tokio => Tokio::block_on(work.with::<tokio::TokioFs, Tokio>(units)),
+            Contender::Ring(ring) => ring.run(work, units),
         }
     }
 }

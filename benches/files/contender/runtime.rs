@@ -4,6 +4,8 @@ use std::io;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use super::RingFiles;
+
 pub trait Runtime: 'static {
     fn block_on<T>(future: impl Future<Output = T>) -> T;
     fn spawn<T: Send + 'static>(
@@ -74,6 +76,26 @@ where
         return Ok(vec![task(0).await?]);
     }
     let spawned: Vec<_> = (0..tasks).map(|number| R::spawn(task(number))).collect();
+    let mut results = Vec::with_capacity(spawned.len());
+    for task in spawned {
+        results.push(task.await?);
+    }
+    Ok(results)
+}
+
+/// The same where tasks stay on their thread.
+pub async fn at_once_here<F: RingFiles, T, Task>(
+    tasks: u64,
+    mut task: impl FnMut(u64) -> Task,
+) -> io::Result<Vec<T>>
+where
+    T: 'static,
+    Task: Future<Output = io::Result<T>> + 'static,
+{
+    if tasks == 1 {
+        return Ok(vec![task(0).await?]);
+    }
+    let spawned: Vec<_> = (0..tasks).map(|number| F::spawn(task(number))).collect();
     let mut results = Vec::with_capacity(spawned.len());
     for task in spawned {
         results.push(task.await?);

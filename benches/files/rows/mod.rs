@@ -2,6 +2,7 @@
 
 mod at;
 mod batches;
+mod cold;
 mod copy;
 mod direct;
 mod lines;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::args::Effort;
-use crate::contender::{Contender, Files, Runtime};
+use crate::contender::{Contender, Files, RingFiles, Runtime};
 use crate::measure::Sample;
 
 pub const KIB: u64 = 1024;
@@ -41,6 +42,9 @@ pub const ALL: &[Row] = &[
     at::WRITE,
     direct::ONE,
     direct::MANY,
+    direct::BESIDE_REACTOR,
+    cold::ONE,
+    cold::MANY,
     batches::OF_8,
     batches::OF_32,
     batches::OF_256,
@@ -69,10 +73,21 @@ pub struct Row {
     /// What processor time and dispatches are counted for.
     pub op: &'static str,
     pub better: Better,
-    /// The ratio to std that the default build is to reach.
+    /// The ratio to std that this build is to reach.
     pub target: f64,
     /// Makes the files and returns what is measured over them.
     pub prepare: fn(&Scene) -> Prepared,
+}
+
+/// The target of the build that is measured, of those with the default features, with `nowait` and with `uring`.
+const fn by_build(default: f64, nowait: f64, uring: f64) -> f64 {
+    if cfg!(feature = "uring") {
+        uring
+    } else if cfg!(feature = "nowait") {
+        nowait
+    } else {
+        default
+    }
 }
 
 /// `None` where the row cannot be measured.
@@ -112,6 +127,15 @@ pub trait Workload {
         &self,
         units: u64,
     ) -> impl Future<Output = io::Result<Self::Outcome>>;
+
+    /// With a runtime on io_uring, unless that has no calls for it.
+    #[allow(
+        dead_code,
+        reason = "only the package `benches/rings` has such runtimes"
+    )]
+    async fn ring<F: RingFiles>(&self, _units: u64) -> io::Result<Self::Outcome> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Removes what a run has left behind; its time does not count.
     fn clean_up(&self) -> io::Result<()> {
@@ -166,8 +190,10 @@ impl<W: Workload<Outcome = ()>> Bench for Rate<W> {
     fn run(&self, contender: Contender, units: u64) -> io::Result<Sample> {
         let ops = units * self.ops_per_unit;
         self.work.set_up(units)?;
-        let (sample, ()) = Sample::take(contender, || contender.run(&self.work, units))?;
-        self.work.clean_up()?;
+        let taken = Sample::take(contender, || contender.run(&self.work, units));
+        let cleaned = self.work.clean_up();
+        let (sample, ()) = taken?;
+        cleaned?;
         let figure = ops as f64 * self.figure_per_op / sample.elapsed.as_secs_f64();
         Ok(Sample {
             figure,

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use super::{Better, Rate, Row, Workload};
-use crate::contender::{Files, Runtime};
+use crate::contender::{Files, RingFiles, Runtime};
 
 pub const ROW: Row = Row {
     name: "100-byte writes, flush",
@@ -44,6 +44,16 @@ impl Workload for SmallWrites {
             F::write_all(&mut file, &LINE).await?;
         }
         F::flush(&mut file).await
+    }
+
+    /// These runtimes have nothing to flush.
+    async fn ring<F: RingFiles>(&self, writes: u64) -> io::Result<()> {
+        let file = F::create(&self.file).await?;
+        let mut buf = LINE.to_vec();
+        for number in 0..writes {
+            buf = F::write_all_at(&file, buf, number * LINE.len() as u64).await?;
+        }
+        F::close(file).await
     }
 
     fn clean_up(&self) -> io::Result<()> {

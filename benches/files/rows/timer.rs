@@ -1,15 +1,17 @@
 //! How late a timer of one millisecond is while eight tasks read: does reading leave the executor to others?
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Bench, Better, MIB, Row, Workload};
-use crate::contender::{Contender, Files, Runtime, at_once, threads};
+use crate::contender::{Contender, Files, RingFiles, Runtime, at_once, at_once_here, threads};
 use crate::measure::Sample;
 
 pub const ROW: Row = Row {
@@ -130,6 +132,43 @@ impl Workload for Timer {
         Ok(Outcome {
             lateness: timer.await,
             reads: reads.load(Ordering::Relaxed),
+        })
+    }
+
+    async fn ring<F: RingFiles>(&self, _: u64) -> io::Result<Outcome> {
+        let end = Instant::now() + self.time;
+        let timer = F::spawn(async move {
+            let mut lateness = Vec::new();
+            while Instant::now() < end {
+                let due = Instant::now() + TICK;
+                F::sleep(TICK).await;
+                lateness.push(due.elapsed());
+            }
+            lateness
+        });
+        let reads = Rc::new(Cell::new(0));
+        let reader = |_| {
+            let path = self.file.clone();
+            let reads = reads.clone();
+            async move {
+                let file = F::open(&path).await?;
+                let mut buf = vec![0; MIB as usize];
+                let mut offset = 0;
+                while Instant::now() < end {
+                    buf = F::read_at(&file, buf, offset).await?;
+                    offset = match buf.len() {
+                        0 => 0,
+                        n => offset + n as u64,
+                    };
+                    reads.set(reads.get() + 1);
+                }
+                F::close(file).await
+            }
+        };
+        at_once_here::<F, _, _>(READERS, reader).await?;
+        Ok(Outcome {
+            lateness: timer.await,
+            reads: reads.get(),
         })
     }
 }

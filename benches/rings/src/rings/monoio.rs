@@ -1,0 +1,107 @@
+//! `monoio`.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use aiofiles::AlignedBuf;
+use monoio::fs::{File, OpenOptions};
+use monoio::time::TimeDriver;
+use monoio::{IoUringDriver, Runtime, RuntimeBuilder};
+
+use super::aligned::Aligned;
+use crate::contender::RingFiles;
+
+pub struct Monoio;
+
+thread_local! {
+    /// Serves all runs, so that none pays for the ring. It is never dropped: at the end of the thread it would look for
+    /// other thread-local values, which may be gone.
+    static RUNTIME: &'static RefCell<Runtime<TimeDriver<IoUringDriver>>> = {
+        let runtime = RuntimeBuilder::<IoUringDriver>::new().enable_timer().build();
+        Box::leak(Box::new(RefCell::new(runtime.expect("a monoio runtime"))))
+    };
+}
+
+impl RingFiles for Monoio {
+    type File = File;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        RUNTIME.with(|runtime| runtime.borrow_mut().block_on(future))
+    }
+
+    fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> impl Future<Output = T> {
+        monoio::spawn(future)
+    }
+
+    async fn sleep(time: Duration) {
+        monoio::time::sleep(time).await;
+    }
+
+    async fn open(path: &Path) -> io::Result<File> {
+        File::open(path).await
+    }
+
+    async fn open_both(path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(path).await
+    }
+
+    async fn open_direct(path: &Path) -> io::Result<File> {
+        let flag = rustix::fs::OFlags::DIRECT.bits() as i32;
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(flag)
+            .open(path)
+            .await
+    }
+
+    async fn create(path: &Path) -> io::Result<File> {
+        File::create(path).await
+    }
+
+    async fn close(file: File) -> io::Result<()> {
+        file.close().await
+    }
+
+    async fn read_at(file: &File, mut buf: Vec<u8>, offset: u64) -> io::Result<Vec<u8>> {
+        buf.clear();
+        let (result, buf) = file.read_at(buf, offset).await;
+        result?;
+        Ok(buf)
+    }
+
+    async fn read_direct(file: &File, buf: AlignedBuf, offset: u64) -> io::Result<AlignedBuf> {
+        let (result, buf) = file.read_at(Aligned(buf), offset).await;
+        Ok(buf.into_first(result?))
+    }
+
+    async fn write_all_at(file: &File, buf: Vec<u8>, offset: u64) -> io::Result<Vec<u8>> {
+        let (result, buf) = file.write_all_at(buf, offset).await;
+        result?;
+        Ok(buf)
+    }
+
+    async fn sync_data(file: &File) -> io::Result<()> {
+        file.sync_data().await
+    }
+
+    async fn write_path(path: &Path, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        let (result, bytes) = monoio::fs::write(path, bytes).await;
+        result?;
+        Ok(bytes)
+    }
+
+    async fn read_path(path: &Path) -> io::Result<Vec<u8>> {
+        monoio::fs::read(path).await
+    }
+
+    async fn remove(path: &Path) -> io::Result<()> {
+        monoio::fs::remove_file(path).await
+    }
+
+    async fn size(path: &Path) -> io::Result<u64> {
+        Ok(monoio::fs::metadata(path).await?.len())
+    }
+}
