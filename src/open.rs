@@ -351,19 +351,15 @@ impl OpenOptions {
         settle::reached_by(path).await;
         let path = Arc::<Path>::from(path);
         let options = self.clone();
-        let place = Place::of(&path).on(self.executor.as_ref());
+        let place = Place::of(&path)
+            .on(self.executor.as_ref())
+            .plainly(self.backend == Some(BackendKind::Pool));
         open_in_the_end(place, move || options.open_now(path.clone(), false)).await
     }
 
     /// Opens the file here and now, perhaps only for a moment. Runs on a pool thread.
     pub(crate) fn open_now(&self, path: Arc<Path>, for_a_moment: bool) -> io::Result<Opened> {
-        let open = || sys::open(
-                &path,
-                &self.std,
-                self.access,
-                self.creation,
-                self.flags(),
-            );
+        let open = || sys::open(&path, &self.std, self.access, self.creation, self.flags());
         let is_fifo = || sys::is_fifo(&path);
         self.open_by(open, is_fifo, path.clone(), for_a_moment)
     }

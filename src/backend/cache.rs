@@ -52,10 +52,7 @@ pub(crate) enum Cached {
 
 /// How many reads were answered here, and how many were not.
 pub(super) fn figures() -> (u64, u64) {
-    (
-        HITS.load(Ordering::Relaxed),
-        MISSES.load(Ordering::Relaxed),
-    )
+    (HITS.load(Ordering::Relaxed), MISSES.load(Ordering::Relaxed))
 }
 
 /// Whether this process may ask at all.
@@ -157,12 +154,7 @@ impl PerFile {
     }
 
     /// Reads at `offset` what need not be waited for.
-    pub(super) fn read(
-        &self,
-        file: &File,
-        memory: &mut [MaybeUninit<u8>],
-        offset: u64,
-    ) -> Cached {
+    pub(super) fn read(&self, file: &File, memory: &mut [MaybeUninit<u8>], offset: u64) -> Cached {
         let found = self.ask(file, memory, offset);
         let counter = match found {
             Cached::All(_) => &HITS,

@@ -206,11 +206,7 @@ impl Description {
     }
 
     /// The same into one buffer after the other.
-    pub(crate) fn read_cached_vectored(
-        &self,
-        bufs: &mut [IoSliceMut<'_>],
-        offset: u64,
-    ) -> Cached {
+    pub(crate) fn read_cached_vectored(&self, bufs: &mut [IoSliceMut<'_>], offset: u64) -> Cached {
         self.cache.read_vectored(self.file(), bufs, offset)
     }
 
@@ -392,6 +388,7 @@ impl Description {
         facts
             .map_or_else(Place::anywhere, |facts| Place::device(facts.identity.0))
             .on(self.executor.as_ref())
+            .plainly(self.backend == Some(BackendKind::Pool))
     }
 
     /// The number of changes so far: what was read ahead under an older number is stale.

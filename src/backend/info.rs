@@ -94,7 +94,8 @@ fn kind() -> (BackendKind, String) {
         (Wish::Auto, Some(refusal)) => refusal.to_owned(),
         (Wish::Pool, _) => "AIOFILES_BACKEND is pool".to_owned(),
         (Wish::Uring, None) => {
-            "AIOFILES_BACKEND is uring: whatever io_uring has an operation for goes there".to_owned()
+            "AIOFILES_BACKEND is uring: whatever io_uring has an operation for goes there"
+                .to_owned()
         }
         (Wish::Uring, Some(refusal)) => {
             format!("AIOFILES_BACKEND asks for uring, which cannot be had: {refusal}")

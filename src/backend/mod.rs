@@ -37,10 +37,7 @@ mod ready;
 mod slot;
 pub(crate) mod sys;
 mod transfer;
-#[cfg_attr(
-    not(all(feature = "uring", target_os = "linux")),
-    path = "no_uring.rs"
-)]
+#[cfg_attr(not(all(feature = "uring", target_os = "linux")), path = "no_uring.rs")]
 mod uring;
 mod wish;
 

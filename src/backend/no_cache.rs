@@ -6,7 +6,10 @@ use std::mem::MaybeUninit;
 
 /// What the page cache has of the bytes asked for: nobody knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "it is the same type as in a build with the fast path")]
+#[expect(
+    dead_code,
+    reason = "it is the same type as in a build with the fast path"
+)]
 pub(crate) enum Cached {
     All(usize),
     Part(usize),
@@ -36,22 +39,12 @@ impl PerFile {
     }
 
     #[inline(always)]
-    pub(super) fn read(
-        &self,
-        _: &File,
-        _: &mut [MaybeUninit<u8>],
-        _: u64,
-    ) -> Cached {
+    pub(super) fn read(&self, _: &File, _: &mut [MaybeUninit<u8>], _: u64) -> Cached {
         Cached::Miss
     }
 
     #[inline(always)]
-    pub(super) fn read_vectored(
-        &self,
-        _: &File,
-        _: &mut [IoSliceMut<'_>],
-        _: u64,
-    ) -> Cached {
+    pub(super) fn read_vectored(&self, _: &File, _: &mut [IoSliceMut<'_>], _: u64) -> Cached {
         Cached::Miss
     }
 

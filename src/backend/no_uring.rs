@@ -23,6 +23,9 @@ pub(super) fn performs() -> bool {
     false
 }
 
+#[inline(always)]
+pub(super) fn plainly() {}
+
 pub(super) fn is_on() -> bool {
     false
 }
@@ -93,12 +96,7 @@ pub(super) mod perform {
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[inline(always)]
-    pub(in crate::backend) fn allocate(
-        _: &File,
-        _: u64,
-        _: u64,
-        _: i32,
-    ) -> Option<io::Result<()>> {
+    pub(in crate::backend) fn allocate(_: &File, _: u64, _: u64, _: i32) -> Option<io::Result<()>> {
         None
     }
 

@@ -1,6 +1,5 @@
 //! The operations as values: each owns what it touches, and can run itself here and now.
 
-use super::executor::Shared;
 use super::place::Place;
 
 /// How an operation wants to be treated by the dispatcher.
@@ -24,11 +23,6 @@ pub(crate) trait Op: Send + 'static {
 
     /// Which device it waits for.
     fn place(&self) -> Place;
-
-    /// The user's own pool to perform it on, if there is one.
-    fn executor(&self) -> Option<Shared> {
-        self.place().executor().cloned()
-    }
 
     /// Performs it here and now, blocking the thread.
     fn run(self) -> Self::Output;
@@ -54,10 +48,6 @@ where
 
     fn place(&self) -> Place {
         self.place.clone()
-    }
-
-    fn executor(&self) -> Option<Shared> {
-        self.place.executor().cloned()
     }
 
     fn run(self) -> T {

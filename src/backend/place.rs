@@ -14,6 +14,8 @@ pub(crate) struct Place {
     site: Site,
     /// The user's own pool, if there is one for it.
     executor: Option<Shared>,
+    /// Nothing but plain system calls will do.
+    plain: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -31,6 +33,7 @@ impl Place {
         Place {
             site,
             executor: executor::current(),
+            plain: false,
         }
     }
 
@@ -55,6 +58,17 @@ impl Place {
             self.executor = Some(executor.clone());
         }
         self
+    }
+
+    /// The same, and nothing but plain system calls will do, if `plain` says so.
+    pub(crate) fn plainly(mut self, plain: bool) -> Place {
+        self.plain = plain;
+        self
+    }
+
+    /// Whether nothing but plain system calls will do.
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// The pool.

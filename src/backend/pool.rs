@@ -34,6 +34,7 @@ use super::op::{Manner, Op};
 use super::place::Place;
 use super::slot::{InFlight, Slot};
 use super::sys;
+use super::uring;
 
 /// How many drainers there may be at most, unless the program sets another bound.
 const DRAINERS: usize = 64;
@@ -81,6 +82,8 @@ pub(crate) struct Job {
     holds: u64,
     /// The pool to run it on, if it is the user's own.
     executor: Option<Shared>,
+    /// Its system calls are plain ones, whatever the process prefers.
+    plain: bool,
     /// What it inherits from the code that submitted it: its fault plan.
     pub(super) context: fault::Context,
 }
@@ -94,12 +97,13 @@ impl fmt::Debug for Job {
 }
 
 impl Job {
-    fn new(task: Arc<dyn Task>, must_run: bool, executor: Option<Shared>) -> Job {
+    fn new(task: Arc<dyn Task>, must_run: bool, place: &Place) -> Job {
         Job {
             task,
             must_run,
             holds: 0,
-            executor,
+            executor: place.executor().cloned(),
+            plain: place.is_plain(),
             context: fault::Context::current(),
         }
     }
@@ -116,6 +120,7 @@ impl Job {
         let _on = self
             .executor
             .map(|executor| executor::enter(Some(executor)));
+        let _plainly = self.plain.then(uring::plainly);
         // Tasks catch their own panics; this one catches those of wakers, so that a drainer outlives them.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| self.task.run()));
     }
@@ -197,9 +202,9 @@ fn nanos() -> u64 {
 /// Starts `op` on the pool.
 pub(crate) fn submit<O: Op>(op: O) -> InFlight<O::Output> {
     let manner = op.manner();
-    let executor = op.executor();
+    let place = op.place();
     let (slot, in_flight) = Slot::new(op);
-    let job = Job::new(slot, false, executor);
+    let job = Job::new(slot, false, &place);
     match manner {
         Manner::Query | Manner::Change => enqueue(job),
         Manner::Long => start_alone(job),
@@ -209,28 +214,20 @@ pub(crate) fn submit<O: Op>(op: O) -> InFlight<O::Output> {
 
 /// Runs `work` on the pool; nobody waits for it, and nothing cancels it.
 pub(crate) fn spawn(place: Place, work: impl FnOnce() + Send + 'static) {
-    let executor = place.executor().cloned();
-    enqueue(Job::new(Closure::new(place, work), false, executor));
+    let closure = Closure::new(place, work);
+    enqueue(Job::new(closure.clone(), false, &closure.place));
 }
 
 /// Runs `work`, on which accepted bytes depend: the exit of the process waits for it.
 pub(crate) fn spawn_accepted(place: Place, work: impl FnOnce() + Send + 'static) {
-    let executor = place.executor().cloned();
-    enqueue(Job::new(
-        Closure::new(place, accepted(work)),
-        true,
-        executor,
-    ));
+    let closure = Closure::new(place, accepted(work));
+    enqueue(Job::new(closure.clone(), true, &closure.place));
 }
 
 /// Runs `work`, which may take long, in a job of its own: the exit of the process waits for it.
 pub(crate) fn spawn_accepted_long(place: Place, work: impl FnOnce() + Send + 'static) {
-    let executor = place.executor().cloned();
-    start_alone(Job::new(
-        Closure::new(place, accepted(work)),
-        true,
-        executor,
-    ));
+    let closure = Closure::new(place, accepted(work));
+    start_alone(Job::new(closure.clone(), true, &closure.place));
 }
 
 /// Work that the exit of the process waits for, from now on until it has ended.
@@ -337,7 +334,8 @@ pub(super) fn processors() -> usize {
     allow(dead_code, reason = "asked where there are rings")
 )]
 pub(super) fn run_slot(slot: Arc<dyn Task>) {
-    enqueue(Job::new(slot, false, None));
+    let place = slot.place();
+    enqueue(Job::new(slot, false, &place));
 }
 
 /// Sets the bound on drainers, between 1 and [`DRAINERS`].
@@ -1000,6 +998,7 @@ impl Wake for Driven {
                 must_run,
                 holds: 0,
                 executor,
+                plain: false,
                 context,
             });
         }

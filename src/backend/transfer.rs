@@ -14,7 +14,10 @@ use crate::buf::{self, BufResult, IoBuf, IoBufMut};
 /// What came of a step of an operation.
 #[cfg_attr(
     not(all(feature = "uring", target_os = "linux")),
-    allow(dead_code, reason = "only what a ring has done is looked at step by step")
+    allow(
+        dead_code,
+        reason = "only what a ring has done is looked at step by step"
+    )
 )]
 pub(crate) enum Step<O: Op> {
     Done(O::Output),
@@ -92,7 +95,10 @@ impl<B: IoBufMut> ReadAt<B> {
     /// What one step found, or failed with.
     #[cfg_attr(
         not(all(feature = "uring", target_os = "linux")),
-        allow(dead_code, reason = "only what a ring has done is looked at step by step")
+        allow(
+            dead_code,
+            reason = "only what a ring has done is looked at step by step"
+        )
     )]
     pub(super) fn step(mut self, result: io::Result<usize>) -> Step<Self> {
         let more = match &result {
@@ -188,7 +194,10 @@ impl<B: IoBuf, D: FnOnce(&io::Result<usize>) + Send + 'static> WriteAt<B, D> {
     /// What one step wrote, or failed with.
     #[cfg_attr(
         not(all(feature = "uring", target_os = "linux")),
-        allow(dead_code, reason = "only what a ring has done is looked at step by step")
+        allow(
+            dead_code,
+            reason = "only what a ring has done is looked at step by step"
+        )
     )]
     pub(super) fn step(mut self, result: io::Result<usize>) -> Step<Self> {
         let result = match result {
@@ -220,8 +229,11 @@ pub(crate) struct Fill<T> {
 
 /// Takes a block that was filled, and says which is next.
 pub(crate) trait Then: Send + Sized + 'static {
-    fn filled(self, bytes: Vec<u8>, result: thread::Result<io::Result<usize>>)
-    -> Option<Fill<Self>>;
+    fn filled(
+        self,
+        bytes: Vec<u8>,
+        result: thread::Result<io::Result<usize>>,
+    ) -> Option<Fill<Self>>;
 }
 
 impl<T: Then> Op for Fill<T> {
@@ -255,7 +267,10 @@ impl<T: Then> Fill<T> {
     /// What the block holds now, or why it holds nothing.
     #[cfg_attr(
         not(all(feature = "uring", target_os = "linux")),
-        allow(dead_code, reason = "only what a ring has done is looked at step by step")
+        allow(
+            dead_code,
+            reason = "only what a ring has done is looked at step by step"
+        )
     )]
     pub(super) fn step(mut self, result: io::Result<usize>) -> Step<Self> {
         let result = result.map(|n| buf::append(&mut self.bytes, self.len, |_| n));

@@ -51,9 +51,6 @@ mod tests {
         assert_eq!(Wish::from_word("thread"), Wish::Pool);
         assert_eq!(Wish::from_word("pool"), Wish::Pool);
         assert_eq!(Wish::from_word("uring"), Wish::Uring);
-        assert_eq!(
-            Wish::from_word("linux"),
-            Wish::Unknown("linux".to_owned())
-        );
+        assert_eq!(Wish::from_word("linux"), Wish::Unknown("linux".to_owned()));
     }
 }

@@ -560,11 +560,7 @@ impl Stream {
         let goes_on =
             read.window > LEAST && !read.filling && !read.short && self.is_buffered(facts);
         let ahead = read.ahead(position);
-        if goes_on
-            && ahead > 0
-            && ahead <= read.window / 2
-            && !self.description.expects_cached()
-        {
+        if goes_on && ahead > 0 && ahead <= read.window / 2 && !self.description.expects_cached() {
             self.widen(read, 0);
             self.fill(state);
         }

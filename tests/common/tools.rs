@@ -133,9 +133,23 @@ pub fn is_root() -> bool {
 pub fn fd_count() -> usize {
     let listing = std::fs::read_dir("/proc/self/fd").expect("/proc");
     let targets = listing.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
-    let counted = targets.filter(|target| !target.as_os_str().as_encoded_bytes().starts_with(b"anon_inode:"));
     // The listing's own descriptor does not count.
-    counted.count() - 1
+    targets
+        .filter(|target| {
+            !target
+                .as_os_str()
+                .as_encoded_bytes()
+                .starts_with(b"anon_inode:")
+        })
+        .count()
+        - 1
+}
+
+/// All open descriptors of this process.
+#[cfg(target_os = "linux")]
+pub fn all_fd_count() -> usize {
+    // The listing's own descriptor does not count.
+    std::fs::read_dir("/proc/self/fd").expect("/proc").count() - 1
 }
 
 /// Threads of this process.

@@ -38,7 +38,9 @@ pub(crate) fn open(
     let mode = creation.mode.unwrap_or(0o666);
     match raw_open(&dir, path, flags | OFlags::NONBLOCK, mode) {
         // A lease on the file, or a driver that does not know O_NONBLOCK: open it as std would.
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => raw_open(&dir, path, flags, mode),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            raw_open(&dir, path, flags, mode)
+        }
         result => result,
     }
 }

@@ -7,8 +7,8 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 
-use super::uring::{self, perform};
 use super::fault;
+use super::uring::{self, perform};
 use crate::buf;
 
 #[cfg_attr(unix, path = "unix.rs")]
@@ -198,7 +198,9 @@ pub(crate) fn read_at(
             let mut result = None;
             buf::append(buf, len, |memory| {
                 result = perform::read(file, memory, offset);
-                result.as_ref().map_or(0, |read| *read.as_ref().unwrap_or(&0))
+                result
+                    .as_ref()
+                    .map_or(0, |read| *read.as_ref().unwrap_or(&0))
             });
             if let Some(result) = result {
                 return result;

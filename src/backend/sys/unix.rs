@@ -299,7 +299,14 @@ pub(crate) fn reopen_terminal(file: &File, facts: &Facts) -> Option<File> {
         append: false,
     };
     let flags = OFlags::NOCTTY.bits() as i32;
-    open(Path::new(&path), &options, access, Creation::default(), flags).ok()
+    open(
+        Path::new(&path),
+        &options,
+        access,
+        Creation::default(),
+        flags,
+    )
+    .ok()
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -40,7 +40,6 @@ use super::wish::Wish;
 use super::{executor, exit, fault, pool};
 use ring::{OnRing, Ring};
 
-
 /// How many rings there may be.
 const RINGS: usize = 8;
 
@@ -72,7 +71,7 @@ pub(crate) unsafe trait Encode: Op + Sized {
 
 /// Starts an operation on a ring, or gives it back.
 pub(crate) fn start<O: Encode>(op: O) -> Result<InFlight<O::Output>, O> {
-    if !op.wants_ring() || op.executor().is_some() || !may_use() {
+    if !op.wants_ring() || op.place().executor().is_some() || !may_use() {
         return Err(op);
     }
     let Some(ring) = ring() else {
@@ -90,7 +89,26 @@ pub(super) fn is_on() -> bool {
 
 /// Whether nothing else is to perform what this thread does.
 fn may_use() -> bool {
-    executor::current().is_none() && !fault::wants_dispatch() && !exit::is_ending()
+    !PLAINLY.get()
+        && executor::current().is_none()
+        && !fault::wants_dispatch()
+        && !exit::is_ending()
+}
+
+thread_local! {
+    /// What this thread does is to be done by plain system calls.
+    static PLAINLY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has this thread make plain system calls, until the guard goes.
+pub(super) fn plainly() -> impl Drop {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            PLAINLY.set(self.0);
+        }
+    }
+    Restore(PLAINLY.replace(true))
 }
 
 /// Whether everything is to go through the ring that can.
@@ -103,7 +121,10 @@ pub(super) fn refusal() -> Option<&'static str> {
     if ring().is_some() {
         return None;
     }
-    Some(REFUSED.get().map_or("not enough memory or descriptors for a ring now", String::as_str))
+    Some(REFUSED.get().map_or(
+        "not enough memory or descriptors for a ring now",
+        String::as_str,
+    ))
 }
 
 /// Completes what is done on the ring of this thread, and on those that are in the way.
@@ -186,7 +207,10 @@ fn make(place: &AtomicPtr<Ring>) -> Option<&'static Ring> {
         return Some(ring);
     }
     // The wish comes before the first call that a sandbox might punish.
-    let refusal = match unwanted().map_or_else(|| Ring::new().and_then(check), |why| Err(io::Error::other(why))) {
+    let refusal = match unwanted().map_or_else(
+        || Ring::new().and_then(check),
+        |why| Err(io::Error::other(why)),
+    ) {
         Ok(ring) => {
             place.store(std::ptr::from_ref(ring).cast_mut(), Ordering::Release);
             return Some(ring);
@@ -248,11 +272,15 @@ fn check(ring: &'static Ring) -> io::Result<&'static Ring> {
         opcode::Close::CODE,
     ];
     if !needed.iter().all(|code| probe.is_supported(*code)) {
-        return Err(io::Error::other("this kernel's io_uring has not all operations"));
+        return Err(io::Error::other(
+            "this kernel's io_uring has not all operations",
+        ));
     }
     match ring.try_out()? {
         true => Ok(ring),
-        false => Err(io::Error::other("io_uring does not perform what it is given")),
+        false => Err(io::Error::other(
+            "io_uring does not perform what it is given",
+        )),
     }
 }
 

@@ -87,11 +87,7 @@ impl Ring {
         Ring::with_sizes(SUBMISSIONS, COMPLETIONS, COMPLETIONS as usize)
     }
 
-    fn with_sizes(
-        submissions: u32,
-        completions: u32,
-        limit: usize,
-    ) -> io::Result<&'static Ring> {
+    fn with_sizes(submissions: u32, completions: u32, limit: usize) -> io::Result<&'static Ring> {
         let uring = IoUring::builder()
             .dontfork()
             .setup_clamp()
@@ -417,7 +413,10 @@ mod tests {
             let begin = Instant::now();
             while self.results().len() < count {
                 ring.reap();
-                assert!(begin.elapsed() < Duration::from_secs(60), "it takes too long");
+                assert!(
+                    begin.elapsed() < Duration::from_secs(60),
+                    "it takes too long"
+                );
                 thread::yield_now();
             }
         }

@@ -117,7 +117,10 @@ mod tests {
         assert_ne!(three, one);
         assert_eq!(slab.remove(one), None);
         assert_eq!(slab.remove(Key::from_user_data(u64::MAX)), None);
-        assert_eq!(slab.remove(Key::from_user_data(two.user_data())), Some("two"));
+        assert_eq!(
+            slab.remove(Key::from_user_data(two.user_data())),
+            Some("two")
+        );
         assert_eq!(slab.remove(three), Some("three"));
     }
 }

@@ -290,7 +290,7 @@ fn operations_go_on_beside_stuck_ones_without_a_descriptor_for_the_reactor() {
     use aiofiles::testing::{Call, Faults};
     use rustix::process::{Resource, Rlimit, setrlimit};
 
-    use crate::support::fd_count;
+    use crate::support::all_fd_count;
 
     alone(|| {
         let (_dir, path) = sample("content");
@@ -301,8 +301,8 @@ fn operations_go_on_beside_stuck_ones_without_a_descriptor_for_the_reactor() {
             file.write_all(b"stuck").await.unwrap();
             until(|| gate.waiting() == 1).await;
             let limit = Rlimit {
-                current: Some(fd_count() as u64),
-                maximum: Some(fd_count() as u64),
+                current: Some(all_fd_count() as u64),
+                maximum: Some(all_fd_count() as u64),
             };
             setrlimit(Resource::Nofile, limit).unwrap();
             let mut fill = Vec::new();

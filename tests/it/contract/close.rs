@@ -224,7 +224,7 @@ fn dropped_files_are_closed() {
 fn an_open_without_a_free_descriptor_waits_for_dropped_files() {
     use rustix::process::{Resource, Rlimit, setrlimit};
 
-    use crate::support::{alone, fd_count};
+    use crate::support::{all_fd_count, alone};
 
     alone(|| {
         let (_dir, path) = sample("content");
@@ -234,8 +234,8 @@ fn an_open_without_a_free_descriptor_waits_for_dropped_files() {
             smol::Timer::after(std::time::Duration::from_millis(1)).await;
             until(|| aiofiles::backend().pending_closes() == 0).await;
             let limit = Rlimit {
-                current: Some(fd_count() as u64 + 20),
-                maximum: Some(fd_count() as u64 + 20),
+                current: Some(all_fd_count() as u64 + 20),
+                maximum: Some(all_fd_count() as u64 + 20),
             };
             setrlimit(Resource::Nofile, limit).unwrap();
             let mut refused = 0;
@@ -278,7 +278,7 @@ fn an_open_without_a_free_descriptor_waits_for_a_closing_that_has_begun() {
     use aiofiles::testing::{Call, Faults};
     use rustix::process::{Resource, Rlimit, setrlimit};
 
-    use crate::support::{alone, fd_count, poll_now};
+    use crate::support::{all_fd_count, alone, poll_now};
 
     alone(|| {
         let (_dir, path) = sample("content");
@@ -291,8 +291,8 @@ fn an_open_without_a_free_descriptor_waits_for_a_closing_that_has_begun() {
             drop(other);
             until(|| aiofiles::backend().pending_closes() == 0).await;
             let limit = Rlimit {
-                current: Some(fd_count() as u64),
-                maximum: Some(fd_count() as u64),
+                current: Some(all_fd_count() as u64),
+                maximum: Some(all_fd_count() as u64),
             };
             let gate = Held::new(&faults, Call::Close, 0);
             drop(file);
