@@ -39,7 +39,7 @@
 //! * [`iterations`]`(normal)`: scaled by `AIOFILES_TEST_SCALE` (such as `0.1` or `100`), at least 1.
 //! * [`skip`]`("root")`: prints `skipped: needs root` past libtest's capture, with a running count; use it as
 //!   `if !is_root() { return skip("root"); }`.
-//! * [`is_root`]`()`; on Linux [`all_fd_count, fd_count`]`()` and [`thread_count`]`()` of this process.
+//! * [`is_root`]`()`; on Linux [`fd_count`]`()`, [`all_fd_count`]`()` and [`thread_count`]`()` of this process.
 //! * [`alone`]`(|| ...)`: runs the test's body in a process of its own, for tests that count descriptors or threads,
 //!   which other tests of the binary would disturb. `AIOFILES_TEST_SCALE`, seeds and skips pass through.
 //! * [`alone_under`]`(&["unshare", "-m"], || ...)`: the same, started by a command; ask [`succeeds`]`(&["unshare", "-m",
