@@ -5,9 +5,10 @@ use std::fs;
 use std::io::{ErrorKind, SeekFrom};
 use std::path::Path;
 
-use aiofiles::tempfile::{Builder, TemporaryDirectory};
+use aiofiles::tempfile::Builder;
 use aiofiles::testing::memory_dir;
 use aiofiles::{File, OpenOptions, copy_range, open_text, read_dir, walk, write_atomic};
+use futures_lite::future::block_on;
 use futures_lite::{AsyncBufReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, StreamExt as _};
 
 use crate::files::{read_write, rest, until};
@@ -27,14 +28,14 @@ fn is_in_memory(_: &Path) -> bool {
     false
 }
 
-/// A directory in memory; `None` where there is nothing of the kind.
-async fn in_memory() -> Option<TemporaryDirectory> {
-    match memory_dir().await {
+/// Whether there is a file system in memory. If temporary files are in one, there is.
+fn there_is_one() -> bool {
+    match block_on(memory_dir()) {
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             assert!(!is_in_memory(&env::temp_dir()), "{error}");
-            None
+            false
         }
-        dir => Some(dir.unwrap()),
+        dir => dir.unwrap().path().exists(),
     }
 }
 
@@ -50,10 +51,11 @@ fn the_suite_runs_where_it_is_said_to_run() {
 
 #[test]
 fn a_directory_in_memory_is_in_memory_and_private() {
+    if !there_is_one() {
+        return skip(NEEDS);
+    }
     every_runtime(|_| async {
-        let Some(dir) = in_memory().await else {
-            return skip(NEEDS);
-        };
+        let dir = memory_dir().await.unwrap();
         assert!(dir.path().is_absolute());
         assert!(is_in_memory(dir.path()));
         #[cfg(unix)]
@@ -65,7 +67,7 @@ fn a_directory_in_memory_is_in_memory_and_private() {
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         // Each is another one.
-        let other = in_memory().await.unwrap();
+        let other = memory_dir().await.unwrap();
         assert_ne!(other.path(), dir.path());
         // The directory for temporary files is preferred.
         let usual = env::temp_dir();
@@ -76,10 +78,11 @@ fn a_directory_in_memory_is_in_memory_and_private() {
 
 #[test]
 fn a_directory_in_memory_goes_when_it_is_closed_or_dropped() {
+    if !there_is_one() {
+        return skip(NEEDS);
+    }
     every_runtime(|_| async {
-        let Some(mut dir) = in_memory().await else {
-            return skip(NEEDS);
-        };
+        let mut dir = memory_dir().await.unwrap();
         fs::create_dir_all(dir.path().join("a/b")).unwrap();
         fs::write(dir.path().join("a/b/file"), "text").unwrap();
         dir.close().await.unwrap();
@@ -87,7 +90,7 @@ fn a_directory_in_memory_goes_when_it_is_closed_or_dropped() {
         drop(dir);
 
         // With bytes that are on their way.
-        let dir = in_memory().await.unwrap();
+        let dir = memory_dir().await.unwrap();
         let path = dir.path().to_owned();
         let mut file = File::create(path.join("file")).await.unwrap();
         file.write_all(&numbered(300_000)).await.unwrap();
@@ -99,10 +102,11 @@ fn a_directory_in_memory_goes_when_it_is_closed_or_dropped() {
 
 #[test]
 fn what_is_done_with_files_can_be_done_in_memory() {
+    if !there_is_one() {
+        return skip(NEEDS);
+    }
     every_runtime(|_| async {
-        let Some(mut root) = in_memory().await else {
-            return skip(NEEDS);
-        };
+        let mut root = memory_dir().await.unwrap();
         let dir = root.path();
         let path = dir.join("file");
         let bytes = numbered(300_000);
@@ -207,11 +211,10 @@ fn what_is_done_with_files_can_be_done_in_memory() {
     });
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod steps {
     use aiofiles::testing::Call;
     use aiofiles::{PathError, raw_os_error};
-    use futures_lite::future::block_on;
 
     use super::*;
     use crate::steps::{EVER, drive, stepped, with_faults};
@@ -260,7 +263,7 @@ mod steps {
             assert_eq!(detail.path(), env::temp_dir());
             faults.clear();
 
-            if block_on(in_memory()).is_none() {
+            if !there_is_one() {
                 return skip(NEEDS);
             }
             faults.fail(Call::CreateDir, 0, 1, ENOSPC);
@@ -274,9 +277,10 @@ mod steps {
     /// In a process whose temporary files are in memory, where nobody else has any.
     #[test]
     fn a_cancelled_creation_in_memory_leaves_nothing() {
-        let Some(outer) = block_on(in_memory()) else {
+        if !there_is_one() {
             return skip(NEEDS);
-        };
+        }
+        let outer = block_on(memory_dir()).unwrap();
         let variable = format!("TMPDIR={}", outer.path().display());
         alone_under(&["env", &variable], || {
             stepped(|stepper, faults| {
