@@ -295,7 +295,8 @@
 //!
 //! With the feature `testing`, the module `aiofiles::testing` makes chosen system calls fail, come short, wait or
 //! panic, and runs the jobs of the pool one by one, so that a program can test how it takes a full disk or a cancelled
-//! write. Without the feature nothing of it is compiled.
+//! write. Its `memory_dir` creates a temporary directory for real files that are in memory. Without the feature nothing
+//! of it is compiled.
 //!
 //! [`memory`] and [`wrap`](wrap()) stand in for files in code that asks for the traits only.
 //!

@@ -868,6 +868,8 @@ async fn every_operation(dir: &Path) {
     temporary.temporary_directory().await.unwrap().keep();
     mark("temporary_directory, cancelled");
     poll_once(temporary.temporary_directory()).await;
+    #[cfg(feature = "testing")]
+    every_operation_of_tests().await;
     mark("set_max_concurrent_operations");
     aiofiles::set_max_concurrent_operations(64);
     // What is given back by a timer is given back there, too.
@@ -982,6 +984,29 @@ async fn every_operation_of_python(dir: &Path, file: &Path) {
     mark("sameopenfile");
     let open = File::open(file).await.unwrap();
     assert!(path::sameopenfile(&open, &open).await.unwrap());
+}
+
+/// What is there for tests and asks the file system for something.
+#[cfg(feature = "testing")]
+async fn every_operation_of_tests() {
+    use aiofiles::testing::memory_dir;
+
+    mark("memory_dir");
+    let memory = match memory_dir().await {
+        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+            return skip("a file system in memory");
+        }
+        memory => memory.unwrap(),
+    };
+    mark("a file in memory");
+    let path = memory.path().join("file");
+    aiofiles::write(&path, "text").await.unwrap();
+    let mut file = File::open(&path).await.unwrap();
+    file.read_exact(&mut [0; 4]).await.unwrap();
+    mark("the drop of a directory in memory");
+    drop((file, memory));
+    mark("memory_dir, cancelled");
+    poll_once(memory_dir()).await;
 }
 
 /// The methods of `Dir`.

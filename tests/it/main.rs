@@ -36,6 +36,8 @@ mod dirs;
 mod executor;
 mod files;
 mod kernel_errors;
+#[cfg(feature = "testing")]
+mod memory;
 mod oracle;
 #[cfg(unix)]
 mod os;
