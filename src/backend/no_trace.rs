@@ -15,6 +15,11 @@ impl Home {
     pub(crate) fn here() -> Home {
         Home
     }
+
+    #[inline(always)]
+    pub(super) fn untold(&self) -> Journey {
+        Journey
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +83,12 @@ impl Journey {
     }
 
     #[inline(always)]
-    pub(crate) fn enter(self, _: bool) -> Entered {
+    pub(crate) fn with_users_code(self) -> Journey {
+        Journey
+    }
+
+    #[inline(always)]
+    pub(crate) fn enter(self) -> Entered {
         Entered
     }
 
@@ -93,10 +103,6 @@ impl Journey {
 pub(crate) struct Entered;
 
 impl Entered {
-    #[cfg_attr(
-        not(all(feature = "uring", target_os = "linux")),
-        allow(dead_code, reason = "there is no ring")
-    )]
     #[inline(always)]
     pub(super) fn pause(self) -> Journey {
         Journey

@@ -34,7 +34,7 @@ use super::op::{Manner, Op};
 use super::place::Place;
 use super::slot::{InFlight, Slot};
 use super::sys;
-use super::trace::{self, Home, Journey, Name, Route};
+use super::trace::{self, Entered, Home, Journey, Name, Route};
 use super::uring;
 
 /// How many drainers there may be at most, unless the program sets another bound.
@@ -125,7 +125,7 @@ impl Job {
             .executor
             .map(|executor| executor::enter(Some(executor)));
         let _plainly = self.plain.then(uring::plainly);
-        let _told = self.journey.enter(self.must_run);
+        let _told = self.journey.enter();
         // Tasks catch their own panics; this one catches those of wakers, so that a drainer outlives them.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| self.task.run()));
     }
@@ -208,11 +208,10 @@ fn nanos() -> u64 {
 pub(crate) fn submit<O: Op>(op: O) -> InFlight<O::Output> {
     let manner = op.manner();
     let place = op.place();
-    let route = match manner {
-        Manner::Query | Manner::Change => Route::Pool,
-        Manner::Long => Route::Job,
+    let journey = match manner {
+        Manner::Query | Manner::Change => Journey::begin(op.name(), &place, Route::Pool),
+        Manner::Long => Journey::begin(op.name(), &place, Route::Job).with_users_code(),
     };
-    let journey = Journey::begin(op.name(), &place, route);
     let (slot, in_flight) = Slot::new(op);
     let job = Job::new(slot, false, &place, journey);
     match manner {
@@ -994,14 +993,20 @@ impl<F: FnOnce() + Send> Task for Closure<F> {
 
 /// A future that lives on the pool: every wake-up queues one poll.
 struct Driven {
-    future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    running: Mutex<Option<Running>>,
     queued: AtomicBool,
     /// The exit of the process waits for it.
     must_run: bool,
-    name: Name,
-    place: Place,
+    executor: Option<Shared>,
     context: fault::Context,
     home: Home,
+}
+
+/// The future, as long as it has not ended.
+struct Running {
+    future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// What those see of it who are told. A poll has it.
+    journey: Option<Journey>,
 }
 
 impl Driven {
@@ -1011,14 +1016,18 @@ impl Driven {
         future: impl Future<Output = ()> + Send + 'static,
         must_run: bool,
     ) {
+        let home = Home::here();
+        let journey = Journey::of(&home, Name::of(name), &place, Route::Pool);
         let driven = Arc::new(Driven {
-            future: Mutex::new(Some(Box::pin(future))),
+            running: Mutex::new(Some(Running {
+                future: Box::pin(future),
+                journey: Some(journey),
+            })),
             queued: AtomicBool::new(false),
             must_run,
-            name: Name::of(name),
-            place,
+            executor: place.executor().cloned(),
             context: fault::Context::current(),
-            home: Home::here(),
+            home,
         });
         driven.wake();
     }
@@ -1027,9 +1036,9 @@ impl Driven {
 impl Wake for Driven {
     fn wake(self: Arc<Self>) {
         if !self.queued.swap(true, Ordering::AcqRel) {
-            let executor = self.place.executor().cloned();
+            let executor = self.executor.clone();
             let context = self.context.clone();
-            let journey = Journey::of(&self.home, self.name, &self.place, Route::Pool);
+            let journey = self.home.untold();
             let must_run = self.must_run;
             enqueue(Job {
                 task: self,
@@ -1048,12 +1057,14 @@ impl Task for Driven {
     fn run(self: Arc<Self>) {
         self.queued.store(false, Ordering::Release);
         let waker = Waker::from(self.clone());
-        let mut future = self.future.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(running) = future.as_mut() else {
+        let mut place = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = place.as_mut() else {
             return;
         };
+        let told = running.journey.take().map(Journey::enter);
         let poll = || {
             running
+                .future
                 .as_mut()
                 .poll(&mut Context::from_waker(&waker))
                 .is_ready()
@@ -1063,7 +1074,9 @@ impl Task for Driven {
         }
         let ended = panic::catch_unwind(AssertUnwindSafe(poll)).unwrap_or(true);
         if ended {
-            *future = None;
+            *place = None;
+        } else {
+            running.journey = told.map(Entered::pause);
         }
         match (self.must_run, ended) {
             (true, true) => super::exit::end(),

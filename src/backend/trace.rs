@@ -140,6 +140,15 @@ impl Home {
     pub(crate) fn here() -> Home {
         Home(Listening::here())
     }
+
+    /// A part of an operation that is told of by itself.
+    pub(super) fn untold(&self) -> Journey {
+        Journey {
+            listening: self.0.clone(),
+            trip: None,
+            caller: None,
+        }
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -197,8 +206,8 @@ pub(crate) struct Journey {
     listening: Listening,
     /// `None` if it is not told of.
     trip: Option<Trip>,
-    /// It may run code of a user, which is to find itself in the span of the caller.
-    users_code: bool,
+    /// It runs code of a user, which is to find itself in the span of the caller: this one.
+    caller: Option<Span>,
 }
 
 struct Trip {
@@ -227,24 +236,30 @@ impl Journey {
         Journey {
             listening,
             trip,
-            users_code: route == Route::Job,
+            caller: None,
         }
     }
 
-    /// The operation is performed by this thread until the guard goes. `is_accepted` says that it may be the thread that
-    /// ends the process.
-    pub(crate) fn enter(mut self, is_accepted: bool) -> Entered {
+    /// It may run code of a user, and has a job of its own.
+    pub(crate) fn with_users_code(mut self) -> Journey {
+        if let Listening::To(_) = &self.listening {
+            self.caller = Some(Span::current());
+        }
+        self
+    }
+
+    /// The operation is performed by this thread until the guard goes.
+    pub(crate) fn enter(mut self) -> Entered {
         if let Some(trip) = &mut self.trip {
             trip.begun.get_or_insert_with(Instant::now);
         }
         let mut listening = self.listening;
         let mut users = None;
         if let Listening::To(listener) = &listening
-            && self.users_code
-            && !is_accepted
+            && let Some(caller) = self.caller
         {
             let guard = dispatcher::set_default(&listener.dispatch);
-            users = Some((listener.caller.clone().entered(), guard));
+            users = Some((caller.entered(), guard));
             listening = Listening::Thread;
         }
         let current = Current {
@@ -268,8 +283,9 @@ impl Journey {
         };
         let number = self.trip.as_ref().map(|trip| trip.number);
         listener.clone().report(number, move |span| {
-            // Of that of the caller it is no field.
-            span.record("on", "pool");
+            if number.is_some() {
+                span.record("on", "pool");
+            }
             tracing::debug!(
                 target: TARGET,
                 parent: span,
@@ -370,17 +386,13 @@ pub(crate) struct Entered {
 }
 
 impl Entered {
-    /// The operation goes on somewhere else.
-    #[cfg_attr(
-        not(all(feature = "uring", target_os = "linux")),
-        allow(dead_code, reason = "there is no ring")
-    )]
+    /// The operation goes on later, or somewhere else.
     pub(super) fn pause(self) -> Journey {
         let current = with_current(mem::take).unwrap_or_default();
         Journey {
             listening: current.listening,
             trip: current.trip,
-            users_code: false,
+            caller: None,
         }
     }
 }

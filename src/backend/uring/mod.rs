@@ -327,7 +327,7 @@ unsafe impl<O: Encode> OnRing for Travelling<O> {
             }
             Err(_) => Err(io::Error::from_raw_os_error(-result)),
         };
-        let told = journey.enter(false);
+        let told = journey.enter();
         match panic::catch_unwind(AssertUnwindSafe(|| op.completed(result))) {
             Ok(Step::Done(output)) => {
                 trace::ended(|| O::error(&output));
