@@ -696,3 +696,79 @@ pub(super) fn finish() {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::subscriber::set_default;
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Writes down the events, and what becomes of the field `on`.
+    #[derive(Clone, Default)]
+    struct Notes(Arc<Mutex<String>>);
+
+    impl Visit for Notes {
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            if matches!(field.name(), "message" | "on" | "errno") {
+                *self.0.lock().unwrap() += &format!("{} {value:?}\n", field.name());
+            }
+        }
+    }
+
+    impl Subscriber for Notes {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, span: &Attributes<'_>) -> Id {
+            span.record(&mut self.clone());
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, values: &Record<'_>) {
+            values.record(&mut self.clone());
+        }
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            event.record(&mut self.clone());
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn what_a_ring_does_not_answer_is_told_and_goes_to_the_pool() {
+        let notes = Notes::default();
+        {
+            let _default = set_default(notes.clone());
+            let journey = Journey::begin(Name::of("read at"), &Place::anywhere(), Route::Ring);
+            journey.retried(14);
+            drop(journey.enter());
+            ring_overflow();
+        }
+        let expected = "on \"ring\"\n\
+            on \"pool\"\n\
+            errno 14\n\
+            message io_uring gave no answer: the thread pool does it again\n\
+            message done\n\
+            message the completion queue of a ring overflowed\n";
+        let begin = Instant::now();
+        loop {
+            let told = notes.0.lock().unwrap().clone();
+            if told.ends_with(expected) {
+                return;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "{told}");
+            thread::yield_now();
+        }
+    }
+}

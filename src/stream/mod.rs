@@ -445,7 +445,7 @@ impl Stream {
             state.asking = Some(question);
             let stream = self.clone();
             backend::spawn("ask", self.description.place(), move || {
-                stream.ask(question)
+                stream.ask(question);
             });
         }
         state.wait(caller)

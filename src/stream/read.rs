@@ -745,7 +745,7 @@ impl Stream {
         }
         let stream = self.clone();
         backend::spawn("read ahead", self.description.place(), move || {
-            stream.run_filler(epoch)
+            stream.run_filler(epoch);
         });
     }
 

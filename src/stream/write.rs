@@ -266,7 +266,7 @@ impl Stream {
         state.write.phase = Phase::Running { retry };
         let stream = self.clone();
         backend::spawn_accepted("write behind", self.description.place(), move || {
-            stream.write_accepted()
+            stream.write_accepted();
         });
     }
 
@@ -353,7 +353,7 @@ impl Stream {
                 drop(state);
                 let place = self.description.place();
                 return backend::spawn_accepted("write behind", place, move || {
-                    self.write_accepted()
+                    self.write_accepted();
                 });
             }
         }

@@ -109,7 +109,7 @@ impl Recorder {
         };
         let span = self.wait_for(op, is_it);
         let end = self.wait_for("its end", |told| {
-            told.span.is_empty() && told.parent == Some(span.id) && told.field("waited") != ""
+            told.span.is_empty() && told.parent == Some(span.id) && !told.field("waited").is_empty()
         });
         (span, end)
     }
