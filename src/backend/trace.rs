@@ -757,8 +757,8 @@ mod tests {
         }
         let expected = "on \"ring\"\n\
             on \"pool\"\n\
-            errno 14\n\
             message io_uring gave no answer: the thread pool does it again\n\
+            errno 14\n\
             message done\n\
             message the completion queue of a ring overflowed\n";
         let begin = Instant::now();
