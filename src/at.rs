@@ -362,7 +362,10 @@ impl File {
     /// ```
     pub async fn direct_alignment(&self) -> io::Result<Option<DirectAlignment>> {
         let description = self.positional(0)?.clone();
-        backend::query(description.place(), move || Ok(description.probe()?.direct)).await
+        backend::query("probe", description.place(), move || {
+            Ok(description.probe()?.direct)
+        })
+        .await
     }
 
     /// Reads into the memory of one buffer, once or until it is full.
@@ -405,7 +408,7 @@ impl File {
             Ok(description) => description.clone(),
             Err(error) => return (Err(error), buf),
         };
-        backend::query(description.place(), move || {
+        backend::query("read vectored at", description.place(), move || {
             description.prepare_cached();
             let result = read(&description, &mut buf);
             (result, buf)
@@ -449,7 +452,7 @@ impl File {
         };
         let begun = stream.begin_write_at().await;
         let number = begun.number();
-        let (result, buf) = backend::change(description.place(), move || {
+        let (result, buf) = backend::change("write vectored at", description.place(), move || {
             let result = write(&description, &buf);
             begun.end(&result);
             (result, buf)

@@ -67,9 +67,11 @@ where
 {
     let path = path.as_ref();
     let own = Arc::<Path>::from(path);
-    backend::long(Place::of(&own), move || replace(&own, contents.as_ref()))
-        .await
-        .on("write", path)
+    backend::long("write", Place::of(&own), move || {
+        replace(&own, contents.as_ref())
+    })
+    .await
+    .on("write", path)
 }
 
 /// Does all of it. Runs on a pool thread.

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_lite::Stream;
 
-use crate::backend::{self, Cached, Description, InFlight, Place, ReadAt, sys};
+use crate::backend::{self, Cached, Description, Fallible, InFlight, Place, ReadAt, sys};
 use crate::buf::{self, BufResult};
 use crate::error::{Context as _, same_error};
 use crate::fairness;
@@ -157,7 +157,7 @@ impl File {
                 job.push(group);
             }
             let description = description.clone();
-            let found = backend::query(description.place(), move || {
+            let found = backend::query("read many", description.place(), move || {
                 description.prepare_cached();
                 let groups = job.into_iter();
                 groups
@@ -408,6 +408,15 @@ enum Outcome {
     Alone,
 }
 
+impl Fallible for Outcome {
+    fn error(&self) -> Option<&io::Error> {
+        match self {
+            Outcome::Read(result) => result.error(),
+            Outcome::Later | Outcome::Alone => None,
+        }
+    }
+}
+
 impl ReadMany {
     /// How many jobs are on their way, and how many files one of them reads at most, and how many bytes.
     const JOBS: usize = 4;
@@ -434,7 +443,9 @@ impl ReadMany {
             let paths = self.waiting.drain(..count).collect::<Vec<_>>();
             let place = Place::of(&paths[0]);
             self.running
-                .push(Box::pin(backend::query(place, move || read_some(paths))));
+                .push(Box::pin(backend::query("read files", place, move || {
+                    read_some(paths)
+                })));
         }
     }
 

@@ -49,7 +49,7 @@ pub async fn copy<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::Result<
     settle::reached_by(src).await;
     settle::reached_by(dst).await;
     let (from, to) = (Arc::<Path>::from(src), dst.to_owned());
-    let copied = backend::long(Place::of(&from), move || {
+    let copied = backend::long("copy", Place::of(&from), move || {
         // A FIFO without a reader, or a full one, would hold this thread.
         let special =
             sys::metadata(&to).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
@@ -111,7 +111,7 @@ async fn copy_reporting(
 ) -> io::Result<u64> {
     // Open both as std's copy does: the source must be a file, and the new one gets its permissions.
     let own = Arc::<Path>::from(src);
-    let metadata = backend::query(Place::of(&own), move || sys::metadata(&own)).await?;
+    let metadata = backend::query("metadata", Place::of(&own), move || sys::metadata(&own)).await?;
     if !metadata.is_file() {
         return Err(not_a_file());
     }
@@ -127,7 +127,7 @@ async fn copy_reporting(
     let to = options.open_description(dst).await?;
     if to.facts().is_some_and(|facts| facts.kind == Kind::Regular) {
         let to = to.clone();
-        backend::change(to.place(), move || {
+        backend::change("set permissions", to.place(), move || {
             sys::set_file_permissions(to.file(), &permissions)
         })
         .await?;
@@ -172,7 +172,7 @@ async fn copy_stretch(
     at: u64,
 ) -> (u64, io::Result<()>) {
     let (from, to) = (from.clone(), to.clone());
-    backend::long(from.place(), move || {
+    backend::long("copy", from.place(), move || {
         let copied = sys::copy_range(from.file(), at, to.file(), at, STRETCH);
         to.changed();
         copied
@@ -232,7 +232,7 @@ pub async fn copy_between(from: &mut File, to: &mut File) -> io::Result<u64> {
     // Within one file, what is copied moves the end: the end that it had is the one that is meant.
     let end = if source.is_same_file(&target) {
         let source = source.clone();
-        backend::query(source.place(), move || sys::end(source.file())).await?
+        backend::query("find end", source.place(), move || sys::end(source.file())).await?
     } else {
         u64::MAX
     };

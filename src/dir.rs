@@ -120,7 +120,7 @@ const FEW: usize = 1;
 pub async fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
     let path = path.as_ref();
     let own = Arc::<Path>::from(path);
-    let opened = backend::query(Place::of(&own), move || {
+    let opened = backend::query("read directory", Place::of(&own), move || {
         let open = Arc::new(OpenDir {
             entries: Mutex::new(Some(sys::read_dir(&own)?)),
             place: Place::of(&own),
@@ -289,7 +289,7 @@ impl OpenDir {
 
     fn spawn(self: &Arc<Self>) {
         let open = self.clone();
-        backend::spawn(self.place.clone(), move || open.run());
+        backend::spawn("read directory", self.place.clone(), move || open.run());
     }
 
     /// The next block, or the panic of the job that was to fetch it.
@@ -454,7 +454,9 @@ impl DirEntry {
             // between the two looks, so what was asked while anything lingered is asked once more.
             let doubtful = settle::anything();
             let entry = self.clone();
-            let asked = backend::query(Place::of(&path), move || sys::entry_metadata(entry.std()));
+            let asked = backend::query("metadata", Place::of(&path), move || {
+                sys::entry_metadata(entry.std())
+            });
             let metadata = asked.await.on("query metadata of", &path)?;
             let identity = sys::identity_of(&metadata);
             if settle::lingers(identity) {

@@ -482,7 +482,7 @@ impl Dir {
         let (target, link) = (target.as_ref(), link.as_ref());
         let (dir, text, name) = (self.description.clone(), target.to_owned(), link.to_owned());
         let create = move || dirfd::symlink(&text, dir.file(), &name);
-        backend::change(self.place(), create)
+        backend::change("link symbolically", self.place(), create)
             .await
             .on_both("link", target, &self.path.join(link))
     }
@@ -541,7 +541,7 @@ impl Dir {
     pub async fn names(&self) -> io::Result<Vec<OsString>> {
         let dir = self.description.clone();
         let read = move || open_patiently(|| dirfd::names(dir.file()));
-        backend::long(self.place(), read)
+        backend::long("read directory", self.place(), read)
             .await
             .on("read directory", &self.path)
     }
@@ -575,7 +575,7 @@ impl Dir {
     #[doc(alias = "sync")]
     pub async fn sync_all(&self) -> io::Result<()> {
         let dir = self.description.clone();
-        backend::long(self.place(), move || dir.sync(false)).await
+        backend::long("sync", self.place(), move || dir.sync(false)).await
     }
 
     fn place(&self) -> Place {
@@ -590,7 +590,7 @@ impl Dir {
         ask: impl FnOnce(&StdFile, &Path) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let (dir, own) = (self.description.clone(), path.to_owned());
-        backend::query(self.place(), move || ask(dir.file(), &own))
+        backend::query(op, self.place(), move || ask(dir.file(), &own))
             .await
             .on(op, &self.path.join(path))
     }
@@ -603,7 +603,7 @@ impl Dir {
         change: impl FnOnce(&StdFile, &Path) -> io::Result<()> + Send + 'static,
     ) -> io::Result<()> {
         let (dir, own) = (self.description.clone(), path.to_owned());
-        backend::change(self.place(), move || change(dir.file(), &own))
+        backend::change(op, self.place(), move || change(dir.file(), &own))
             .await
             .on(op, &self.path.join(path))
     }
@@ -619,7 +619,7 @@ impl Dir {
     ) -> io::Result<()> {
         let (dir, own) = (self.description.clone(), from.to_owned());
         let (other, new) = (to_dir.description.clone(), to.to_owned());
-        backend::change(self.place(), move || {
+        backend::change(op, self.place(), move || {
             change(dir.file(), &own, other.file(), &new)
         })
         .await
@@ -634,7 +634,7 @@ async fn opened(
 ) -> io::Result<Dir> {
     let own = path.clone();
     // What is opened is a description at once: if nobody waits any more, it is closed on the pool.
-    let open = backend::query(Place::of(&path), move || {
+    let open = backend::query("open", Place::of(&path), move || {
         let file = open_patiently(open)?;
         Ok(Description::foreign_at(file, own))
     });

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 use futures_lite::FutureExt;
 
-use crate::backend::{self, Answer, Description, sys};
+use crate::backend::{self, Answer, Description, Place, sys, trace};
 use crate::fairness;
 use crate::open::OpenOptions;
 use crate::settle::Lingering;
@@ -336,7 +336,9 @@ impl File {
 
     async fn sync(&self, data_only: bool) -> io::Result<()> {
         let description = self.flushed().await?.description().clone();
-        backend::long(description.place(), move || description.sync(data_only)).await
+        let name = if data_only { "sync data" } else { "sync" };
+        let place = description.place();
+        backend::long(name, place, move || description.sync(data_only)).await
     }
 
     /// Cuts the file off at `size` bytes, or extends it with zeros. The position stays.
@@ -374,7 +376,9 @@ impl File {
             ));
         }
         stream
-            .in_order(move |description| sys::set_len(description.file(), size))
+            .in_order("set length", move |description| {
+                sys::set_len(description.file(), size)
+            })
             .await
     }
 
@@ -405,7 +409,7 @@ impl File {
     /// ```
     pub async fn metadata(&self) -> io::Result<Metadata> {
         let description = self.stopped().await?;
-        backend::query(description.place(), move || {
+        backend::query("metadata", description.place(), move || {
             sys::file_metadata(description.file())
         })
         .await
@@ -438,7 +442,7 @@ impl File {
     pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         let description = self.stopped().await?;
         let place = description.place();
-        backend::change(place, move || {
+        backend::change("set permissions", place, move || {
             sys::set_file_permissions(description.file(), &permissions)
         })
         .await
@@ -475,7 +479,9 @@ impl File {
     /// ```
     pub async fn set_times(&self, times: FileTimes) -> io::Result<()> {
         self.stream()?
-            .in_order(move |description| sys::set_times(description.file(), times))
+            .in_order("set times", move |description| {
+                sys::set_times(description.file(), times)
+            })
             .await
     }
 
@@ -603,7 +609,7 @@ impl File {
             return false;
         };
         let description = stream.description().clone();
-        backend::query(description.place(), move || {
+        backend::query("is terminal", description.place(), move || {
             sys::is_terminal(description.file())
         })
         .await
@@ -666,11 +672,17 @@ impl File {
             Err(error) => return Err(error),
         };
         let description = stream.description().clone();
-        backend::change(description.place(), move || description.restore(position)).await?;
+        backend::change("restore", description.place(), move || {
+            description.restore(position)
+        })
+        .await?;
 
         // Take the descriptor out if nobody else uses it; otherwise a duplicate serves as well.
         self.stream = None;
-        let taken = backend::change(stream.description().place(), move || take_file(stream)).await;
+        let taken = backend::change("give back", stream.description().place(), move || {
+            take_file(stream)
+        })
+        .await;
         taken.map_err(|(error, stream)| {
             self.stream = Some(Handle::new(stream));
             error
@@ -880,9 +892,14 @@ impl AsyncWrite for File {
             file.closing = Some(closing.clone());
             // Whoever opens the file meanwhile finds what was accepted in it.
             let lingering = handle.stream.linger();
-            backend::drive(async move {
+            let place = Place::anywhere_at(handle.stream.description().path());
+            backend::drive("close", place, async move {
                 let result = AssertUnwindSafe(close(handle, lingering)).catch_unwind();
-                closing.give(result.await);
+                let result = result.await;
+                if let Ok(Err(error)) = &result {
+                    trace::failed(error);
+                }
+                closing.give(result);
             });
         }
         // Wait for it. A file that is closed already is closed.

@@ -366,7 +366,9 @@ pub async fn remove_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
 pub async fn remove_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
     let path = path.as_ref();
     let own = Arc::<Path>::from(path);
-    let removed = backend::long(Place::of(&own), move || sys::remove_dir_all(&own));
+    let removed = backend::long("remove directory", Place::of(&own), move || {
+        sys::remove_dir_all(&own)
+    });
     removed.await.on("remove directory", path)
 }
 
@@ -426,7 +428,7 @@ pub async fn remove_file<P: AsRef<Path>>(path: P) -> io::Result<()> {
 pub async fn rename<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::Result<()> {
     let (src, dst) = (src.as_ref(), dst.as_ref());
     let (from, to) = (Arc::<Path>::from(src), dst.to_owned());
-    backend::change(Place::of(&from), move || sys::rename(&from, &to))
+    backend::change("rename", Place::of(&from), move || sys::rename(&from, &to))
         .await
         .on_both("rename", src, dst)
 }
@@ -503,7 +505,7 @@ async fn write_all(path: &Path, contents: &[u8]) -> io::Result<()> {
         let written = loop {
             let (options, own, bytes) = (options.clone(), own.clone(), contents.to_owned());
             let place = Place::of(&own);
-            match backend::change(place, move || write_now(&options, own, &bytes)).await {
+            match backend::change("write", place, move || write_now(&options, own, &bytes)).await {
                 Err(error) if descriptors.may_come_free(&error).await => {}
                 written => break written?,
             }
@@ -565,7 +567,7 @@ async fn read_and<T: Send + 'static>(
     let mut descriptors = Descriptors::default();
     loop {
         let own = path.clone();
-        let read = backend::query(Place::of(&path), move || {
+        let read = backend::query("read", Place::of(&path), move || {
             Ok(match read_now(own)? {
                 Content::All(bytes) => Ok(make(bytes)?),
                 Content::Special(description) => Err(description),
@@ -618,7 +620,7 @@ pub(crate) async fn query<T: Send + 'static>(
     ask: fn(&Path) -> io::Result<T>,
 ) -> io::Result<T> {
     let own = Arc::<Path>::from(path);
-    backend::query(Place::of(&own), move || ask(&own))
+    backend::query(op, Place::of(&own), move || ask(&own))
         .await
         .on(op, path)
 }
@@ -630,7 +632,7 @@ pub(crate) async fn change<T: Send + 'static>(
     change: fn(&Path) -> io::Result<T>,
 ) -> io::Result<T> {
     let own = Arc::<Path>::from(path);
-    backend::change(Place::of(&own), move || change(&own))
+    backend::change(op, Place::of(&own), move || change(&own))
         .await
         .on(op, path)
 }

@@ -310,6 +310,31 @@
 //! * `nowait`: on Linux, reads that the page cache can answer are answered in the poll that asks.
 //! * `uring`: on Linux, what waits for the device goes through io_uring; includes `nowait`.
 //! * `testing`: the module just described.
+//! * `tracing`: spans and events, as follows.
+//!
+//! # Tracing
+//!
+//! With the feature `tracing`, a subscriber of the crate `tracing` is told, under the target `aiofiles`:
+//!
+//! | level | what |
+//! |---|---|
+//! | warn | bytes of a dropped file that could not be written, or of any file at the end of the process; a value of `AIOFILES_BACKEND` that is not known or cannot be had |
+//! | debug | what performs the operations, and why; writes in the background that failed, and syncs that failed for good; threads that are stuck in the kernel, and waiting for descriptors; what io_uring did not answer |
+//! | trace | each operation that is handed to the thread pool or to io_uring: a span `operation`, with what it is (`op`), its `path` or `device`, and where it is performed (`on`); in it, when it has ended, an event with the time that it `waited` and `ran`, and its `error` |
+//!
+//! The span belongs to that of whoever began the operation, so what a function with `#[instrument]` does with files shows
+//! under it; and so does what the closure of [`unblock`](unblock()) tells. Read-ahead and write-behind belong to the call that
+//! began them.
+//!
+//! * The subscriber is that of the thread that began the operation. It is called by a thread which does nothing else, so it
+//!   may take its time, and may write through this crate: what it does there is not told. Spans and events come a
+//!   little late for that; the times in the events are exact. When 16384 wait to be told, further operations are
+//!   passed over, and their number is told later.
+//! * A subscriber that has *another* thread or task write through this crate sets
+//!   [`NoSubscriber`](https://docs.rs/tracing/latest/tracing/subscriber/struct.NoSubscriber.html) there, or each line
+//!   would be told in further lines.
+//! * At the end of the process, what is not told yet is waited for, up to a second.
+//! * Where nobody listens, an operation costs one look at a number.
 //!
 //! # Platforms
 //!

@@ -109,7 +109,7 @@ impl File {
     /// * Some other I/O error occurred.
     pub async fn unlock(&self) -> io::Result<()> {
         let description = self.stopped().await?;
-        backend::change(description.place(), move || description.unlock()).await
+        backend::change("unlock", description.place(), move || description.unlock()).await
     }
 
     async fn wait_for_lock(&self, shared: bool) -> io::Result<()> {
@@ -137,7 +137,7 @@ impl File {
 /// Tries once; `true` when the file is locked.
 async fn try_once(description: &Arc<Description>, shared: bool) -> io::Result<bool> {
     let own = description.clone();
-    let granted = backend::change(description.place(), move || {
+    let granted = backend::change("lock", description.place(), move || {
         let granted = own.try_lock(shared)?;
         Ok::<_, io::Error>(granted.then(|| Granted {
             description: Some(own),
@@ -165,7 +165,7 @@ impl Drop for Granted {
     fn drop(&mut self) {
         if let Some(description) = self.description.take() {
             let place = description.place();
-            backend::run_elsewhere(place, move || description.release_lock());
+            backend::run_elsewhere("unlock", place, move || description.release_lock());
         }
     }
 }

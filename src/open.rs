@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_lite::AsyncSeekExt as _;
 
-use crate::backend::{self, BackendKind, Description, Executor, Place, Shared, sys};
+use crate::backend::{self, BackendKind, Description, Executor, Place, Shared, sys, trace};
 use crate::error::Context;
 use crate::file::File;
 use crate::mode::Mode;
@@ -490,7 +490,7 @@ where
     settle::reached_by(path).await;
     let opened = Arc::<Path>::from(path);
     let options = mode.options().std;
-    let open = backend::change(Place::of(&opened), {
+    let open = backend::change("open", Place::of(&opened), {
         let path = opened.clone();
         move || opener(&path, &options)
     });
@@ -504,6 +504,7 @@ where
 pub(crate) fn open_patiently<T>(open: impl Fn() -> io::Result<T>) -> io::Result<T> {
     match open() {
         Err(error) if sys::is_out_of_descriptors(&error) && backend::pending_closes() > 0 => {
+            trace::waits_for_descriptors(backend::pending_closes());
             backend::work_off_closes();
             open()
         }
@@ -521,7 +522,7 @@ async fn open_in_the_end(
     let mut descriptors = Descriptors::default();
     loop {
         let open = open.clone();
-        match backend::change(place.clone(), move || open()).await {
+        match backend::change("open", place.clone(), move || open()).await {
             Ok(Opened::Description(description)) => return Ok(description),
             Ok(Opened::NoReader) => {
                 backend::pause(pause).await?;
@@ -549,6 +550,7 @@ impl Descriptors {
         if !sys::is_out_of_descriptors(error) || std::mem::replace(&mut self.waited, true) {
             return false;
         }
+        trace::waits_for_descriptors(backend::pending_closes());
         backend::one_close_ended().await;
         true
     }

@@ -146,7 +146,7 @@ pub(crate) async fn reached(
     ask: impl FnOnce() -> io::Result<Identity> + Send + 'static,
 ) {
     if anything()
-        && let Ok(identity) = backend::query(place, ask).await
+        && let Ok(identity) = backend::query("identify", place, ask).await
     {
         wait_for(identity).await;
     }

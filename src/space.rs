@@ -39,7 +39,9 @@ impl File {
     pub async fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
         check_range(offset, len)?;
         self.stream()?
-            .in_order(move |description| sys::allocate(description.file(), offset, len))
+            .in_order("allocate", move |description| {
+                sys::allocate(description.file(), offset, len)
+            })
             .await
     }
 
@@ -78,7 +80,9 @@ impl File {
     pub async fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
         check_range(offset, len)?;
         self.stream()?
-            .in_order(move |description| sys::punch_hole(description.file(), offset, len))
+            .in_order("punch hole", move |description| {
+                sys::punch_hole(description.file(), offset, len)
+            })
             .await
     }
 
@@ -138,7 +142,9 @@ impl File {
             return Ok(None);
         }
         stream
-            .ask_in_order(move |description| sys::seek_extent(description.file(), offset, extent))
+            .ask_in_order("seek extent", move |description| {
+                sys::seek_extent(description.file(), offset, extent)
+            })
             .await
     }
 
@@ -168,7 +174,7 @@ impl File {
     pub async fn advise(&self, offset: u64, len: u64, advice: Advice) -> io::Result<()> {
         let description = self.positional(offset)?.clone();
         let len = len.min(sys::LARGEST_OFFSET - offset);
-        backend::query(description.place(), move || {
+        backend::query("advise", description.place(), move || {
             sys::advise(description.file(), offset, len, advice)
         })
         .await
@@ -230,7 +236,7 @@ pub async fn copy_range(
         None
     } else {
         let (one, other) = (source.clone(), target.clone());
-        let end_of_one_file = backend::query(source.place(), move || {
+        let end_of_one_file = backend::query("identify", source.place(), move || {
             one.probe()?;
             other.probe()?;
             let end = one.is_same_file(&other).then(|| sys::end(one.file()));

@@ -268,9 +268,9 @@ impl Stdio {
                 break;
             }
             let which = self.which;
-            let opening = self
-                .opening
-                .get_or_insert_with(|| backend::query(Place::anywhere(), move || open(which)));
+            let opening = self.opening.get_or_insert_with(|| {
+                backend::query("open stream", Place::anywhere(), move || open(which))
+            });
             let opened = ready!(Pin::new(opening).poll(cx));
             self.opening = None;
             opened?;
@@ -368,7 +368,7 @@ impl Stdio {
             }
             let handing = Arc::<Answer<_>>::default();
             self.handing = Some(handing.clone());
-            backend::drive(async move {
+            backend::drive("hand position over", Place::anywhere(), async move {
                 let result = AssertUnwindSafe(stream.hand_position_over()).catch_unwind();
                 handing.give(result.await);
             });

@@ -1,6 +1,6 @@
 //! Any blocking code, on the thread pool.
 
-use crate::backend::{self, Place};
+use crate::backend::{self, Opaque, Place};
 
 /// Runs a closure that may block on the thread pool, and gives back what it returns.
 ///
@@ -34,5 +34,6 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    backend::long(Place::anywhere(), f).await
+    let call = move || Opaque(f());
+    backend::long("call", Place::anywhere(), call).await.0
 }

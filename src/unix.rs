@@ -96,7 +96,7 @@ pub async fn sendfile<T: AsFd>(to: &T, file: &File, offset: u64, len: u64) -> io
         let (to, from) = (outlet.fd().clone(), description.clone());
         let most = STRETCH.min(len - sent) as usize;
         let send = move || sys::sendfile(&to, from.file(), offset + sent, most);
-        match backend::long(description.place(), send).await {
+        match backend::long("send", description.place(), send).await {
             Ok(0) => break,
             Ok(n) => sent += n as u64,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => outlet.writable().await?,
@@ -135,7 +135,9 @@ pub async fn sendfile<T: AsFd>(to: &T, file: &File, offset: u64, len: u64) -> io
 pub async fn chown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     let path = path.as_ref();
     let own = Arc::<Path>::from(path);
-    let change = backend::change(Place::of(&own), move || backend::sys::chown(&own, uid, gid));
+    let change = backend::change("chown", Place::of(&own), move || {
+        backend::sys::chown(&own, uid, gid)
+    });
     change.await.on("change the owner of", path)
 }
 
@@ -153,7 +155,7 @@ pub async fn chown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) 
 pub async fn lchown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     let path = path.as_ref();
     let own = Arc::<Path>::from(path);
-    let change = backend::change(Place::of(&own), move || {
+    let change = backend::change("chown", Place::of(&own), move || {
         backend::sys::lchown(&own, uid, gid)
     });
     change.await.on("change the owner of", path)

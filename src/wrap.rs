@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 
-use crate::backend::{self, InFlight, Place};
+use crate::backend::{self, Fallible, InFlight, Place};
 use crate::fairness;
 
 /// What `fill_buf` reads at once.
@@ -121,6 +121,18 @@ enum Outcome {
     Seek(SeekFrom, io::Result<u64>),
     /// In a lock, which nobody needs, so that the wrapper can be shared.
     Panic(Mutex<Box<dyn Any + Send>>),
+}
+
+/// With the object, which is given back.
+impl<T> Fallible for (Box<T>, Outcome) {
+    fn error(&self) -> Option<&io::Error> {
+        match &self.1 {
+            Outcome::Read(_, result) | Outcome::Flush(result) => result.error(),
+            Outcome::Write(_, _, result) => result.error(),
+            Outcome::Seek(_, result) => result.error(),
+            Outcome::Panic(_) => None,
+        }
+    }
 }
 
 /// Makes an asynchronous file of any object of [`std::io`], whose calls run on the thread pool.
@@ -395,7 +407,7 @@ impl<T: Send + 'static> Wrapped<T> {
             }
             State::Idle(mut object) => {
                 // It is a user's code, and may take long.
-                self.state = State::Busy(backend::long(Place::anywhere(), move || {
+                self.state = State::Busy(backend::long("call", Place::anywhere(), move || {
                     let outcome = call(&mut object);
                     (object, outcome)
                 }));

@@ -67,6 +67,7 @@ pub(super) fn close(file: File, device: Option<u64>, closed: Option<Arc<Answer<i
     PENDING.fetch_add(1, Ordering::Relaxed);
     list().insert(number, closing);
     pool::spawn(
+        "close",
         device.map_or_else(Place::anywhere, Place::device),
         move || {
             let closing = list().remove(&number);

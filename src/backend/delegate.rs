@@ -17,21 +17,25 @@ use super::executor;
 use super::place::Place;
 use super::pool;
 use super::sys::{Call, call};
+use super::trace::{self, Label};
 
 pub(crate) async fn canonicalize(path: PathBuf) -> io::Result<PathBuf> {
     let future = |path| async { async_fs::canonicalize::<PathBuf>(path).await };
-    driven(Call::Metadata, path, future, std::fs::canonicalize).await
+    let task = ("canonicalize", Label::of_path(&path));
+    driven(task, Call::Metadata, path, future, std::fs::canonicalize).await
 }
 
 pub(crate) async fn read_link(path: PathBuf) -> io::Result<PathBuf> {
     let future = |path| async { async_fs::read_link::<PathBuf>(path).await };
-    driven(Call::Metadata, path, future, std::fs::read_link).await
+    let task = ("read link", Label::of_path(&path));
+    driven(task, Call::Metadata, path, future, std::fs::read_link).await
 }
 
 pub(crate) async fn hard_link(src: PathBuf, dst: PathBuf) -> io::Result<()> {
     let future = |(src, dst): Two| async { async_fs::hard_link(src, dst).await };
     let std = |(src, dst): Two| std::fs::hard_link(src, dst);
-    driven(Call::Link, (src, dst), future, std).await
+    let task = ("link", Label::of_path(&src));
+    driven(task, Call::Link, (src, dst), future, std).await
 }
 
 pub(crate) async fn set_permissions(path: PathBuf, permissions: Permissions) -> io::Result<()> {
@@ -40,28 +44,32 @@ pub(crate) async fn set_permissions(path: PathBuf, permissions: Permissions) -> 
         async_fs::set_permissions(path, permissions).await
     };
     let std = |(path, permissions): Arguments| std::fs::set_permissions(path, permissions);
-    driven(Call::SetPermissions, (path, permissions), future, std).await
+    let task = ("set permissions", Label::of_path(&path));
+    driven(task, Call::SetPermissions, (path, permissions), future, std).await
 }
 
 #[cfg(unix)]
 pub(crate) async fn symlink(src: PathBuf, dst: PathBuf) -> io::Result<()> {
     let future = |(src, dst): Two| async { async_fs::unix::symlink(src, dst).await };
     let std = |(src, dst): Two| std::os::unix::fs::symlink(src, dst);
-    driven(Call::Link, (src, dst), future, std).await
+    let task = ("link symbolically", Label::of_path(&dst));
+    driven(task, Call::Link, (src, dst), future, std).await
 }
 
 #[cfg(windows)]
 pub(crate) async fn symlink_dir(src: PathBuf, dst: PathBuf) -> io::Result<()> {
     let future = |(src, dst): Two| async { async_fs::windows::symlink_dir(src, dst).await };
     let std = |(src, dst): Two| std::os::windows::fs::symlink_dir(src, dst);
-    driven(Call::Link, (src, dst), future, std).await
+    let task = ("link symbolically", Label::of_path(&dst));
+    driven(task, Call::Link, (src, dst), future, std).await
 }
 
 #[cfg(windows)]
 pub(crate) async fn symlink_file(src: PathBuf, dst: PathBuf) -> io::Result<()> {
     let future = |(src, dst): Two| async { async_fs::windows::symlink_file(src, dst).await };
     let std = |(src, dst): Two| std::os::windows::fs::symlink_file(src, dst);
-    driven(Call::Link, (src, dst), future, std).await
+    let task = ("link symbolically", Label::of_path(&dst));
+    driven(task, Call::Link, (src, dst), future, std).await
 }
 
 /// What is linked, and where.
@@ -93,12 +101,14 @@ pub(crate) async fn create_dir(options: DirOptions, path: PathBuf) -> io::Result
         }
         builder.create::<PathBuf>(path)
     };
-    driven(Call::CreateDir, path, future, std).await
+    let task = ("create directory", Label::of_path(&path));
+    driven(task, Call::CreateDir, path, future, std).await
 }
 
 /// Drives the future on the pool, and waits for what comes of it. Where the user's own pool is to do it, of which `async-fs`
 /// knows nothing, `std` does the same there.
 async fn driven<A, F, T>(
+    (name, label): (&'static str, Label),
     what: Call,
     arguments: A,
     future: impl FnOnce(A) -> F,
@@ -109,8 +119,9 @@ where
     F: Future<Output = io::Result<T>> + Send + 'static,
     T: Send + 'static,
 {
+    let place = Place::anywhere().labelled(label);
     if executor::is_users_own() {
-        return super::change(Place::anywhere(), move || {
+        return super::change(name, place, move || {
             call(what, || Ok(()))?;
             std(arguments)
         })
@@ -119,12 +130,16 @@ where
     let answer = Arc::<Answer<_>>::default();
     let told = answer.clone();
     let future = future(arguments);
-    pool::drive(async move {
+    pool::drive(name, place, async move {
         let result = AssertUnwindSafe(async move {
             call(what, || Ok(()))?;
             future.await
         });
-        told.give(result.catch_unwind().await);
+        let result = result.catch_unwind().await;
+        if let Ok(Err(error)) = &result {
+            trace::failed(error);
+        }
+        told.give(result);
     });
     match (&*answer).await {
         Ok(result) => result,

@@ -22,6 +22,7 @@ use super::info::BackendKind;
 use super::place::Place;
 use super::ready::Ready;
 use super::sys::{self, Facts};
+use super::trace::{self, Label};
 use super::uring;
 use super::wish::Wish;
 
@@ -389,6 +390,7 @@ impl Description {
             .map_or_else(Place::anywhere, |facts| Place::device(facts.identity.0))
             .on(self.executor.as_ref())
             .plainly(self.backend == Some(BackendKind::Pool))
+            .labelled(Label::of(self.path.as_ref()))
     }
 
     /// The number of changes so far: what was read ahead under an older number is stale.
@@ -426,6 +428,7 @@ impl Description {
             && !sys::is_sync_refused(error)
         {
             lock(&self.sync_error).get_or_insert(FinalError::of(error));
+            trace::sync_failed(self.path.as_ref(), error);
         }
         result
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::pool;
+use super::{pool, trace};
 
 /// How long the process waits while nothing moves.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,10 +33,15 @@ thread_local! {
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// One more job must run before the process ends.
-pub(super) fn accepted() {
+/// Sees to it that the end of the process is noticed.
+pub(super) fn watch() {
     static HOOK: Once = Once::new();
     HOOK.call_once(install);
+}
+
+/// One more job must run before the process ends.
+pub(super) fn accepted() {
+    watch();
     OUTSTANDING.fetch_add(1, Ordering::AcqRel);
 }
 
@@ -93,6 +98,7 @@ fn finish() {
         if now != last.0 {
             last = (now, Instant::now());
         } else if last.1.elapsed() > PATIENCE {
+            trace::gave_up(OUTSTANDING.load(Ordering::Relaxed) - HERE.get());
             return;
         }
     }
@@ -113,7 +119,12 @@ fn install() {
     extern "C" fn hook() {
         if PROCESS.get() == Some(&std::process::id()) {
             // A panic must not leave a function that C calls.
-            let _ = std::panic::catch_unwind(finish);
+            let _ = std::panic::catch_unwind(|| {
+                // A subscriber may write files of this crate, which accept nothing more after that.
+                trace::finish();
+                finish();
+                trace::finish();
+            });
         }
     }
 

@@ -94,8 +94,21 @@ pub fn backend() -> Backend {
     }
 }
 
+/// Whether the environment asks for something that is not known, or cannot be had.
+#[cfg_attr(
+    not(feature = "tracing"),
+    allow(dead_code, reason = "asked for whoever is told")
+)]
+pub(super) fn is_wish_unfulfilled() -> bool {
+    match Wish::of_process() {
+        Wish::Auto | Wish::Pool => false,
+        Wish::Uring => uring::refusal().is_some(),
+        Wish::Unknown(_) => true,
+    }
+}
+
 /// What performs the operations, and why, with the wish of the environment in mind.
-fn kind() -> (BackendKind, String) {
+pub(super) fn kind() -> (BackendKind, String) {
     let wish = Wish::of_process();
     let refusal = uring::refusal();
     let reason = match (wish, refusal) {

@@ -40,6 +40,8 @@ mod pool;
 mod ready;
 mod slot;
 pub(crate) mod sys;
+#[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
+pub(crate) mod trace;
 mod transfer;
 #[cfg_attr(not(all(feature = "uring", target_os = "linux")), path = "no_uring.rs")]
 mod uring;
@@ -57,7 +59,7 @@ pub(crate) use executor::Shared;
 pub use executor::{Executor, Work, set_executor, with_executor};
 pub(crate) use exit::{is_ending, progress};
 pub use info::{Backend, BackendKind, backend, set_max_concurrent_operations};
-pub(crate) use op::{Call, Manner, Op};
+pub(crate) use op::{Call, Fallible, Manner, Op, Opaque};
 #[cfg(unix)]
 pub(crate) use outlet::Outlet;
 pub(crate) use place::Place;
@@ -79,12 +81,13 @@ pub(crate) fn transfer<O: uring::Encode>(op: O) -> InFlight<O::Output> {
 }
 
 /// Runs a closure that only asks something; abandoned before it began, it is skipped.
-pub(crate) fn query<F, T>(place: Place, call: F) -> InFlight<T>
+pub(crate) fn query<F, T>(name: &'static str, place: Place, call: F) -> InFlight<T>
 where
     F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
+    T: Fallible + Send + 'static,
 {
     submit(Call {
+        name: trace::Name::of(name),
         manner: Manner::Query,
         place,
         call,
@@ -92,12 +95,13 @@ where
 }
 
 /// Runs a closure that changes something; submitted, it runs to its end.
-pub(crate) fn change<F, T>(place: Place, call: F) -> InFlight<T>
+pub(crate) fn change<F, T>(name: &'static str, place: Place, call: F) -> InFlight<T>
 where
     F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
+    T: Fallible + Send + 'static,
 {
     submit(Call {
+        name: trace::Name::of(name),
         manner: Manner::Change,
         place,
         call,
@@ -105,12 +109,13 @@ where
 }
 
 /// Runs a closure that may take long in a job of its own; submitted, it runs to its end.
-pub(crate) fn long<F, T>(place: Place, call: F) -> InFlight<T>
+pub(crate) fn long<F, T>(name: &'static str, place: Place, call: F) -> InFlight<T>
 where
     F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
+    T: Fallible + Send + 'static,
 {
     submit(Call {
+        name: trace::Name::of(name),
         manner: Manner::Long,
         place,
         call,
@@ -119,14 +124,18 @@ where
 
 /// Drops something whose drop may block: here if this thread may block, otherwise on the pool.
 pub(crate) fn drop_elsewhere<T: Send + 'static>(value: T) {
-    run_elsewhere(Place::anywhere(), move || drop(value));
+    run_elsewhere("close", Place::anywhere(), move || drop(value));
 }
 
 /// Does something that may block: here if this thread may block, otherwise on the pool.
-pub(crate) fn run_elsewhere(place: Place, work: impl FnOnce() + Send + 'static) {
+pub(crate) fn run_elsewhere(
+    name: &'static str,
+    place: Place,
+    work: impl FnOnce() + Send + 'static,
+) {
     if pool::may_block() {
         work();
     } else {
-        spawn(place, work);
+        spawn(name, place, work);
     }
 }

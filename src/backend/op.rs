@@ -1,6 +1,9 @@
 //! The operations as values: each owns what it touches, and can run itself here and now.
 
+use std::io;
+
 use super::place::Place;
+use super::trace::Name;
 
 /// How an operation wants to be treated by the dispatcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,9 @@ pub(crate) trait Op: Send + 'static {
     /// What comes of it.
     type Output: Send + 'static;
 
+    /// What it is called.
+    fn name(&self) -> Name;
+
     /// How the dispatcher is to treat it.
     fn manner(&self) -> Manner;
 
@@ -26,10 +32,69 @@ pub(crate) trait Op: Send + 'static {
 
     /// Performs it here and now, blocking the thread.
     fn run(self) -> Self::Output;
+
+    /// The error in what came of it, if there is one.
+    fn error(output: &Self::Output) -> Option<&io::Error>;
+}
+
+/// What comes of an operation, which may have failed.
+pub(crate) trait Fallible {
+    /// The error in it, if there is one.
+    fn error(&self) -> Option<&io::Error>;
+}
+
+impl<T> Fallible for io::Result<T> {
+    fn error(&self) -> Option<&io::Error> {
+        self.as_ref().err()
+    }
+}
+
+/// With a buffer that is given back, and its like.
+impl<T, B> Fallible for (io::Result<T>, B) {
+    fn error(&self) -> Option<&io::Error> {
+        self.0.error()
+    }
+}
+
+/// With what was done before the error.
+impl Fallible for (u64, io::Result<()>) {
+    fn error(&self) -> Option<&io::Error> {
+        self.1.error()
+    }
+}
+
+/// With something that is given back on failure.
+impl<T, B> Fallible for Result<T, (io::Error, B)> {
+    fn error(&self) -> Option<&io::Error> {
+        Some(&self.as_ref().err()?.0)
+    }
+}
+
+/// Of several operations, the first error.
+impl<K, T: Fallible> Fallible for Vec<(K, T)> {
+    fn error(&self) -> Option<&io::Error> {
+        self.iter().find_map(|(_, output)| output.error())
+    }
+}
+
+impl Fallible for bool {
+    fn error(&self) -> Option<&io::Error> {
+        None
+    }
+}
+
+/// What has no error, or none that anybody but its owner understands.
+pub(crate) struct Opaque<T>(pub(crate) T);
+
+impl<T> Fallible for Opaque<T> {
+    fn error(&self) -> Option<&io::Error> {
+        None
+    }
 }
 
 /// An operation that has no other interpretation than to be run: a closure with its manner and place.
 pub(crate) struct Call<F> {
+    pub(crate) name: Name,
     pub(crate) manner: Manner,
     pub(crate) place: Place,
     pub(crate) call: F,
@@ -38,9 +103,13 @@ pub(crate) struct Call<F> {
 impl<F, T> Op for Call<F>
 where
     F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
+    T: Fallible + Send + 'static,
 {
     type Output = T;
+
+    fn name(&self) -> Name {
+        self.name
+    }
 
     fn manner(&self) -> Manner {
         self.manner
@@ -52,5 +121,9 @@ where
 
     fn run(self) -> T {
         (self.call)()
+    }
+
+    fn error(output: &T) -> Option<&io::Error> {
+        output.error()
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::executor::{self, Shared};
+use super::trace::Label;
 
 /// What an operation waits for, as far as it can be told without waiting, and which pool it waits on.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Place {
     executor: Option<Shared>,
     /// Nothing but plain system calls will do.
     plain: bool,
+    /// What else is known of the site.
+    label: Label,
 }
 
 #[derive(Clone, Debug)]
@@ -34,12 +37,18 @@ impl Place {
             site,
             executor: executor::current(),
             plain: false,
+            label: Label::none(),
         }
     }
 
     /// A place of which nothing is known.
     pub(crate) fn anywhere() -> Place {
         Place::new(Site::Anywhere)
+    }
+
+    /// The same, which this path has led to.
+    pub(crate) fn anywhere_at(path: Option<&Arc<Path>>) -> Place {
+        Place::anywhere().labelled(Label::of(path))
     }
 
     /// The device with this number.
@@ -64,6 +73,25 @@ impl Place {
     pub(crate) fn plainly(mut self, plain: bool) -> Place {
         self.plain = plain;
         self
+    }
+
+    /// The same, which a path has led to.
+    pub(crate) fn labelled(mut self, label: Label) -> Place {
+        self.label = label;
+        self
+    }
+
+    /// The path and the number of the device, as far as they are known.
+    #[cfg_attr(
+        not(feature = "tracing"),
+        allow(dead_code, reason = "asked for whoever is told")
+    )]
+    pub(super) fn site(&self) -> (Option<&Arc<Path>>, Option<u64>) {
+        match &self.site {
+            Site::Anywhere => (self.label.path(), None),
+            Site::Device(device) => (self.label.path(), Some(*device)),
+            Site::Path(path) => (Some(path), None),
+        }
     }
 
     /// Whether nothing but plain system calls will do.

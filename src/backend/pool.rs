@@ -34,6 +34,7 @@ use super::op::{Manner, Op};
 use super::place::Place;
 use super::slot::{InFlight, Slot};
 use super::sys;
+use super::trace::{self, Entered, Home, Journey, Name, Route};
 use super::uring;
 
 /// How many drainers there may be at most, unless the program sets another bound.
@@ -86,6 +87,8 @@ pub(crate) struct Job {
     plain: bool,
     /// What it inherits from the code that submitted it: its fault plan.
     pub(super) context: fault::Context,
+    /// What those see of it who are told.
+    journey: Journey,
 }
 
 impl fmt::Debug for Job {
@@ -97,7 +100,7 @@ impl fmt::Debug for Job {
 }
 
 impl Job {
-    fn new(task: Arc<dyn Task>, must_run: bool, place: &Place) -> Job {
+    fn new(task: Arc<dyn Task>, must_run: bool, place: &Place, journey: Journey) -> Job {
         Job {
             task,
             must_run,
@@ -105,6 +108,7 @@ impl Job {
             executor: place.executor().cloned(),
             plain: place.is_plain(),
             context: fault::Context::current(),
+            journey,
         }
     }
 
@@ -121,6 +125,7 @@ impl Job {
             .executor
             .map(|executor| executor::enter(Some(executor)));
         let _plainly = self.plain.then(uring::plainly);
+        let _told = self.journey.enter();
         // Tasks catch their own panics; this one catches those of wakers, so that a drainer outlives them.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| self.task.run()));
     }
@@ -203,8 +208,12 @@ fn nanos() -> u64 {
 pub(crate) fn submit<O: Op>(op: O) -> InFlight<O::Output> {
     let manner = op.manner();
     let place = op.place();
+    let journey = match manner {
+        Manner::Query | Manner::Change => Journey::begin(op.name(), &place, Route::Pool),
+        Manner::Long => Journey::begin(op.name(), &place, Route::Job).with_users_code(),
+    };
     let (slot, in_flight) = Slot::new(op);
-    let job = Job::new(slot, false, &place);
+    let job = Job::new(slot, false, &place, journey);
     match manner {
         Manner::Query | Manner::Change => enqueue(job),
         Manner::Long => start_alone(job),
@@ -213,21 +222,26 @@ pub(crate) fn submit<O: Op>(op: O) -> InFlight<O::Output> {
 }
 
 /// Runs `work` on the pool; nobody waits for it, and nothing cancels it.
-pub(crate) fn spawn(place: Place, work: impl FnOnce() + Send + 'static) {
-    let closure = Closure::new(place, work);
-    enqueue(Job::new(closure.clone(), false, &closure.place));
+pub(crate) fn spawn(name: &'static str, place: Place, work: impl FnOnce() + Send + 'static) {
+    enqueue(Closure::job(name, place, work, false, Route::Pool));
 }
 
 /// Runs `work`, on which accepted bytes depend: the exit of the process waits for it.
-pub(crate) fn spawn_accepted(place: Place, work: impl FnOnce() + Send + 'static) {
-    let closure = Closure::new(place, accepted(work));
-    enqueue(Job::new(closure.clone(), true, &closure.place));
+pub(crate) fn spawn_accepted(
+    name: &'static str,
+    place: Place,
+    work: impl FnOnce() + Send + 'static,
+) {
+    enqueue(Closure::job(name, place, accepted(work), true, Route::Pool));
 }
 
 /// Runs `work`, which may take long, in a job of its own: the exit of the process waits for it.
-pub(crate) fn spawn_accepted_long(place: Place, work: impl FnOnce() + Send + 'static) {
-    let closure = Closure::new(place, accepted(work));
-    start_alone(Job::new(closure.clone(), true, &closure.place));
+pub(crate) fn spawn_accepted_long(
+    name: &'static str,
+    place: Place,
+    work: impl FnOnce() + Send + 'static,
+) {
+    start_alone(Closure::job(name, place, accepted(work), true, Route::Job));
 }
 
 /// Work that the exit of the process waits for, from now on until it has ended.
@@ -245,14 +259,22 @@ fn accepted(work: impl FnOnce() + Send + 'static) -> impl FnOnce() + Send + 'sta
 }
 
 /// Drives `future` to its end, one poll a job; nobody waits for it, and nothing cancels it.
-pub(crate) fn drive(future: impl Future<Output = ()> + Send + 'static) {
-    Driven::start(future, false);
+pub(crate) fn drive(
+    name: &'static str,
+    place: Place,
+    future: impl Future<Output = ()> + Send + 'static,
+) {
+    Driven::start(name, place, future, false);
 }
 
 /// The same, and the exit of the process waits for the end.
-pub(crate) fn drive_accepted(future: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn drive_accepted(
+    name: &'static str,
+    place: Place,
+    future: impl Future<Output = ()> + Send + 'static,
+) {
     super::exit::accepted();
-    Driven::start(future, true);
+    Driven::start(name, place, future, true);
 }
 
 /// Whether somebody waits in the queue: a long job that loops should then step aside.
@@ -333,9 +355,9 @@ pub(super) fn processors() -> usize {
     not(all(feature = "uring", target_os = "linux")),
     allow(dead_code, reason = "asked where there are rings")
 )]
-pub(super) fn run_slot(slot: Arc<dyn Task>) {
+pub(super) fn run_slot(slot: Arc<dyn Task>, journey: Journey) {
     let place = slot.place();
-    enqueue(Job::new(slot, false, &place));
+    enqueue(Job::new(slot, false, &place, journey));
 }
 
 /// Sets the bound on drainers, between 1 and [`DRAINERS`].
@@ -835,6 +857,7 @@ impl Watch {
             dispatch.watched = false;
             return;
         }
+        let stuck = dispatch.drainers.count_ones() as usize;
         let start = if !dispatch.queue.is_empty() && dispatch.stuck() {
             dispatch.begin_drainer()
         } else {
@@ -843,6 +866,7 @@ impl Watch {
         drop(dispatch);
         if let Some(index) = start {
             start_drainer(index);
+            trace::another_drainer(stuck);
         }
         Watch::set();
     }
@@ -938,12 +962,15 @@ struct Closure<F> {
     place: Place,
 }
 
-impl<F: FnOnce() + Send> Closure<F> {
-    fn new(place: Place, work: F) -> Arc<Closure<F>> {
-        Arc::new(Closure {
+impl<F: FnOnce() + Send + 'static> Closure<F> {
+    /// The job that runs `work`.
+    fn job(name: &'static str, place: Place, work: F, must_run: bool, route: Route) -> Job {
+        let journey = Journey::begin(Name::of(name), &place, route);
+        let closure = Arc::new(Closure {
             work: Mutex::new(Some(work)),
             place,
-        })
+        });
+        Job::new(closure.clone(), must_run, &closure.place, journey)
     }
 }
 
@@ -966,22 +993,41 @@ impl<F: FnOnce() + Send> Task for Closure<F> {
 
 /// A future that lives on the pool: every wake-up queues one poll.
 struct Driven {
-    future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    running: Mutex<Option<Running>>,
     queued: AtomicBool,
     /// The exit of the process waits for it.
     must_run: bool,
     executor: Option<Shared>,
     context: fault::Context,
+    home: Home,
+}
+
+/// The future, as long as it has not ended.
+struct Running {
+    future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// What those see of it who are told. A poll has it.
+    journey: Option<Journey>,
 }
 
 impl Driven {
-    fn start(future: impl Future<Output = ()> + Send + 'static, must_run: bool) {
+    fn start(
+        name: &'static str,
+        place: Place,
+        future: impl Future<Output = ()> + Send + 'static,
+        must_run: bool,
+    ) {
+        let home = Home::here();
+        let journey = Journey::of(&home, Name::of(name), &place, Route::Pool);
         let driven = Arc::new(Driven {
-            future: Mutex::new(Some(Box::pin(future))),
+            running: Mutex::new(Some(Running {
+                future: Box::pin(future),
+                journey: Some(journey),
+            })),
             queued: AtomicBool::new(false),
             must_run,
-            executor: executor::current(),
+            executor: place.executor().cloned(),
             context: fault::Context::current(),
+            home,
         });
         driven.wake();
     }
@@ -992,6 +1038,7 @@ impl Wake for Driven {
         if !self.queued.swap(true, Ordering::AcqRel) {
             let executor = self.executor.clone();
             let context = self.context.clone();
+            let journey = self.home.untold();
             let must_run = self.must_run;
             enqueue(Job {
                 task: self,
@@ -1000,6 +1047,7 @@ impl Wake for Driven {
                 executor,
                 plain: false,
                 context,
+                journey,
             });
         }
     }
@@ -1009,12 +1057,14 @@ impl Task for Driven {
     fn run(self: Arc<Self>) {
         self.queued.store(false, Ordering::Release);
         let waker = Waker::from(self.clone());
-        let mut future = self.future.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(running) = future.as_mut() else {
+        let mut place = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = place.as_mut() else {
             return;
         };
+        let told = running.journey.take().map(Journey::enter);
         let poll = || {
             running
+                .future
                 .as_mut()
                 .poll(&mut Context::from_waker(&waker))
                 .is_ready()
@@ -1024,7 +1074,9 @@ impl Task for Driven {
         }
         let ended = panic::catch_unwind(AssertUnwindSafe(poll)).unwrap_or(true);
         if ended {
-            *future = None;
+            *place = None;
+        } else {
+            running.journey = told.map(Entered::pause);
         }
         match (self.must_run, ended) {
             (true, true) => super::exit::end(),

@@ -14,6 +14,7 @@ use std::thread;
 use super::op::{Manner, Op};
 use super::place::Place;
 use super::pool::{self, Task};
+use super::trace::{self, Journey};
 use super::uring;
 
 /// Where an operation is.
@@ -74,9 +75,9 @@ impl<O: Op> Slot<O> {
         not(all(feature = "uring", target_os = "linux")),
         allow(dead_code, reason = "there is no ring")
     )]
-    pub(super) fn queue(self: Arc<Self>, op: O) {
+    pub(super) fn queue(self: Arc<Self>, op: O, journey: Journey) {
         self.lock().stage = Stage::Queued(op);
-        pool::run_slot(self);
+        pool::run_slot(self, journey);
     }
 
     /// Whether anything is to be done about the operation still.
@@ -122,6 +123,7 @@ impl<O: Op> Task for Slot<O> {
                     state.stage = Stage::Taken;
                     drop(state);
                     drop(unwanted);
+                    trace::skipped();
                     return;
                 }
             }
@@ -129,6 +131,7 @@ impl<O: Op> Task for Slot<O> {
 
         // Perform it. A panic is a result like another: it belongs to whoever waits.
         let result = panic::catch_unwind(AssertUnwindSafe(|| op.run()));
+        trace::ended(|| O::error(result.as_ref().ok()?));
 
         // Hand the result over. If nobody wants it, it is dropped here, where dropping may block.
         self.finish(result);

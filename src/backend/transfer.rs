@@ -15,6 +15,7 @@ use std::thread;
 use super::description::Description;
 use super::op::{Manner, Op};
 use super::place::Place;
+use super::trace::{self, Name};
 use super::{pool, sys};
 use crate::buf::{self, BufResult, IoBuf, IoBufMut};
 
@@ -38,6 +39,10 @@ pub(crate) struct ReadAt<B> {
 
 impl<B: IoBufMut> Op for ReadAt<B> {
     type Output = BufResult<usize, B>;
+
+    fn name(&self) -> Name {
+        Name::of("read at")
+    }
 
     fn manner(&self) -> Manner {
         Manner::Query
@@ -78,6 +83,10 @@ impl<B: IoBufMut> Op for ReadAt<B> {
             }
         });
         (result, buf)
+    }
+
+    fn error((result, _): &Self::Output) -> Option<&io::Error> {
+        result.as_ref().err()
     }
 }
 
@@ -130,6 +139,10 @@ pub(crate) struct WriteAt<B, D> {
 impl<B: IoBuf, D: FnOnce(&io::Result<usize>) + Send + 'static> Op for WriteAt<B, D> {
     type Output = BufResult<usize, B>;
 
+    fn name(&self) -> Name {
+        Name::of("write at")
+    }
+
     fn manner(&self) -> Manner {
         Manner::Change
     }
@@ -156,6 +169,10 @@ impl<B: IoBuf, D: FnOnce(&io::Result<usize>) + Send + 'static> Op for WriteAt<B,
         };
         (self.done)(&result);
         (result, self.buf)
+    }
+
+    fn error((result, _): &Self::Output) -> Option<&io::Error> {
+        result.as_ref().err()
     }
 }
 
@@ -225,6 +242,10 @@ pub(crate) trait Then: Send + Sized + 'static {
 impl<T: Then> Op for Fill<T> {
     type Output = ();
 
+    fn name(&self) -> Name {
+        Name::of("read ahead")
+    }
+
     fn manner(&self) -> Manner {
         Manner::Change
     }
@@ -241,17 +262,27 @@ impl<T: Then> Op for Fill<T> {
                     .read_at(&mut self.bytes, self.len, self.offset)
             };
             let result = panic::catch_unwind(AssertUnwindSafe(read));
+            if let Ok(Err(error)) = &result {
+                trace::failed(error);
+            }
             match self.then.filled(self.bytes, result) {
                 Some(next) => self = next,
                 None => return,
             }
         }
     }
+
+    fn error(_: &()) -> Option<&io::Error> {
+        None
+    }
 }
 
 impl<T: Then> Fill<T> {
     /// What the block holds now, or why it holds nothing.
     pub(super) fn step(mut self, result: io::Result<usize>) -> Step<Self> {
+        if let Err(error) = &result {
+            trace::failed(error);
+        }
         let result = result.map(|n| buf::append(&mut self.bytes, self.len, |_| n));
         match self.then.filled(self.bytes, Ok(result)) {
             Some(next) => Step::Again(next),

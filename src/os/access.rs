@@ -113,7 +113,9 @@ impl BitOrAssign for AccessMode {
 /// ```
 pub async fn access<P: AsRef<Path>>(path: P, mode: AccessMode) -> bool {
     let path = Arc::<Path>::from(path.as_ref());
-    backend::query(Place::of(&path), move || sys::access(&path, mode.0))
-        .await
-        .is_ok()
+    backend::query("access", Place::of(&path), move || {
+        sys::access(&path, mode.0)
+    })
+    .await
+    .is_ok()
 }

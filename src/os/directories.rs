@@ -35,7 +35,7 @@ const USUAL: u32 = 0o777;
 pub async fn mkdir<P: AsRef<Path>>(path: P, mode: u32) -> io::Result<()> {
     let path = path.as_ref();
     let own = Arc::<Path>::from(path);
-    backend::change(Place::of(&own), move || {
+    backend::change("create directory", Place::of(&own), move || {
         sys::create_dir_with_mode(&own, mode)
     })
     .await
@@ -73,7 +73,7 @@ pub async fn mkdir<P: AsRef<Path>>(path: P, mode: u32) -> io::Result<()> {
 pub async fn makedirs<P: AsRef<Path>>(path: P, mode: u32, exist_ok: bool) -> io::Result<()> {
     let path = path.as_ref();
     let own = Arc::<Path>::from(path);
-    let create = backend::change(Place::of(&own), move || {
+    let create = backend::change("create directories", Place::of(&own), move || {
         create_with_parents(&own, mode, exist_ok)
     });
     create.await.on("create directory", path)
@@ -108,7 +108,7 @@ pub async fn makedirs<P: AsRef<Path>>(path: P, mode: u32, exist_ok: bool) -> io:
 pub async fn renames<P: AsRef<Path>, Q: AsRef<Path>>(old: P, new: Q) -> io::Result<()> {
     let (old, new) = (old.as_ref(), new.as_ref());
     let (from, to) = (Arc::<Path>::from(old), new.to_owned());
-    let rename = backend::change(Place::of(&from), move || {
+    let rename = backend::change("rename", Place::of(&from), move || {
         refuse_nul(&from)?;
         refuse_nul(&to)?;
         // An empty path and a root have nothing above them to be created.
@@ -152,7 +152,7 @@ pub async fn renames<P: AsRef<Path>, Q: AsRef<Path>>(old: P, new: Q) -> io::Resu
 pub async fn removedirs<P: AsRef<Path>>(path: P) -> io::Result<()> {
     let path = path.as_ref();
     let own = Arc::<Path>::from(path);
-    let remove = backend::change(Place::of(&own), move || {
+    let remove = backend::change("remove directories", Place::of(&own), move || {
         sys::remove_dir(&own)?;
         prune(own.parent());
         Ok(())

@@ -86,7 +86,7 @@ pub use crate::windows::{symlink_dir, symlink_file};
 /// ```
 #[doc(alias = "current_dir")]
 pub async fn getcwd() -> io::Result<PathBuf> {
-    backend::query(Place::anywhere(), sys::current_dir).await
+    backend::query("current directory", Place::anywhere(), sys::current_dir).await
 }
 
 /// The names of what is in a directory, without `.` and `..`, in the order in which the file system has them.

@@ -41,7 +41,8 @@ pub async fn abspath<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
         Some(normal) => Ok(normal),
         None => {
             let own = path.to_owned();
-            let absolute = backend::query(Place::anywhere(), move || sys::absolute(&own));
+            let absolute =
+                backend::query("absolute", Place::anywhere(), move || sys::absolute(&own));
             absolute.await.on("find the absolute path of", path)
         }
     }
@@ -245,7 +246,7 @@ pub async fn getctime<P: AsRef<Path>>(path: P) -> io::Result<SystemTime> {
 pub async fn samefile<P: AsRef<Path>, Q: AsRef<Path>>(one: P, other: Q) -> io::Result<bool> {
     let one = Arc::<Path>::from(one.as_ref());
     let other = other.as_ref().to_owned();
-    let same = backend::query(Place::of(&one), move || {
+    let same = backend::query("same file", Place::of(&one), move || {
         let ask = |path| sys::metadata(path).on("query metadata of", path);
         let (of_one, of_other) = (ask(&one)?, ask(&other)?);
         sys::same_file((&one, &of_one), (&other, &of_other))
@@ -279,7 +280,7 @@ pub async fn samefile<P: AsRef<Path>, Q: AsRef<Path>>(one: P, other: Q) -> io::R
 pub async fn sameopenfile(one: &crate::File, other: &crate::File) -> io::Result<bool> {
     let one = one.stream()?.description().clone();
     let other = other.stream()?.description().clone();
-    let same = backend::query(one.place(), move || {
+    let same = backend::query("same file", one.place(), move || {
         let (one, other) = (
             sys::file_metadata(one.file())?,
             sys::file_metadata(other.file())?,
@@ -292,7 +293,7 @@ pub async fn sameopenfile(one: &crate::File, other: &crate::File) -> io::Result<
 /// Asks something of a path to which an error is a no.
 async fn is(path: &Path, ask: fn(&Path) -> io::Result<bool>) -> bool {
     let own = Arc::<Path>::from(path);
-    backend::query(Place::of(&own), move || ask(&own))
+    backend::query("ask", Place::of(&own), move || ask(&own))
         .await
         .unwrap_or(false)
 }

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
-use crate::backend::{self, Description, sys};
+use crate::backend::{self, Description, sys, trace};
 use crate::settle::Lingering;
 use crate::waiters::{Seat, Waiters};
 
@@ -444,7 +444,9 @@ impl Stream {
         if state.asking.is_none() {
             state.asking = Some(question);
             let stream = self.clone();
-            backend::spawn(self.description.place(), move || stream.ask(question));
+            backend::spawn("ask", self.description.place(), move || {
+                stream.ask(question);
+            });
         }
         state.wait(caller)
     }
@@ -458,6 +460,9 @@ impl Stream {
             Question::Position => sys::seek(description.file(), SeekFrom::Current(0)),
             Question::End => sys::end(description.file()),
         }));
+        if let Ok(Err(error)) = &answer {
+            trace::failed(error);
+        }
         let wakers = {
             let mut state = self.lock();
             state.asking = None;

@@ -57,23 +57,25 @@ impl Stream {
     /// also if the caller goes away.
     pub(crate) async fn in_order<T: Send + 'static>(
         self: &Arc<Self>,
+        name: &'static str,
         work: impl FnOnce(&Description) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        self.take_turn(work, true).await
+        self.take_turn(name, work, true).await
     }
 
     /// The same for a question: if nobody is there to hear its error, nobody needs to.
     pub(crate) async fn ask_in_order<T: Send + 'static>(
         self: &Arc<Self>,
+        name: &'static str,
         work: impl FnOnce(&Description) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        self.take_turn(work, false).await
+        self.take_turn(name, work, false).await
     }
 
     /// Puts the kernel's position where ours is, and follows it from then on: for others who share it.
     pub(crate) async fn hand_position_over(self: &Arc<Self>) -> io::Result<()> {
         let stream = self.clone();
-        self.in_order(move |description| {
+        self.in_order("hand position over", move |description| {
             // Reads and seeks wait for this, so nobody moves it meanwhile.
             let Position::Known(position) = stream.lock().position else {
                 return Ok(());
@@ -98,7 +100,7 @@ impl Stream {
     ) -> (u64, io::Result<()>) {
         let copied = Arc::new(AtomicU64::new(0));
         let count = copied.clone();
-        let result = self.in_order(move |target| {
+        let result = self.in_order("copy", move |target| {
             let (n, result) = source.copy_range(read_at, target, write_at, len);
             count.store(n, Ordering::Relaxed);
             result
@@ -109,6 +111,7 @@ impl Stream {
 
     async fn take_turn<T: Send + 'static>(
         self: &Arc<Self>,
+        name: &'static str,
         work: impl FnOnce(&Description) -> io::Result<T> + Send + 'static,
         is_change: bool,
     ) -> io::Result<T> {
@@ -116,7 +119,7 @@ impl Stream {
             .until(|stream, caller| stream.poll_take_place(caller))
             .await?;
         let stream = self.clone();
-        let done = backend::change(self.description().place(), move || {
+        let done = backend::change(name, self.description().place(), move || {
             // Whatever happens, those who wait behind this must go on.
             let mut end = EndOrder {
                 stream: &stream,

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use super::buffer::Buffer;
 use super::{Caller, MOST_INLINE, Position, State, Stream};
-use crate::backend::{self, Cached, Fill, Then, sys};
+use crate::backend::{self, Cached, Fill, Then, sys, trace};
 use crate::buf;
 use crate::fairness;
 use sys::{Facts, Kind};
@@ -744,7 +744,9 @@ impl Stream {
             }
         }
         let stream = self.clone();
-        backend::spawn(self.description.place(), move || stream.run_filler(epoch));
+        backend::spawn("read ahead", self.description.place(), move || {
+            stream.run_filler(epoch);
+        });
     }
 
     /// The job.
@@ -752,7 +754,7 @@ impl Stream {
         let goes_on = self.fill_blocks(epoch);
         if goes_on {
             let place = self.description.place();
-            return backend::spawn(place, move || self.run_filler(epoch));
+            return backend::spawn("read ahead", place, move || self.run_filler(epoch));
         }
         self.end_filling();
     }
@@ -800,6 +802,9 @@ impl Stream {
                 }
             }));
             filling.buffer().bytes = bytes;
+            if let Ok(Err(error)) = &result {
+                trace::failed(error);
+            }
             if !filling.hand_over(result) {
                 return false;
             }

@@ -10,7 +10,7 @@ use std::task::{Poll, ready};
 
 use super::write::within_limits;
 use super::{Caller, MOST_INLINE, Position, State, Stream, has_position};
-use crate::backend::{self, sys};
+use crate::backend::{self, sys, trace};
 use crate::waiters::Seat;
 use sys::Facts;
 
@@ -105,7 +105,7 @@ impl Stream {
         state.read.clear();
         let stream = self.clone();
         let append = facts.append;
-        backend::spawn(self.description.place(), move || {
+        backend::spawn("write", self.description.place(), move || {
             stream.write_one(bytes, at, append);
         });
         state.wait(caller)
@@ -118,6 +118,9 @@ impl Stream {
             Some(offset) => self.description.write_here(&bytes, offset),
             None => sys::write(file, &bytes),
         }));
+        if let Ok(Err(error)) = &result {
+            trace::failed(error);
+        }
         self.description.changed();
         let (wakers, lingering) = {
             let mut state = self.lock();
@@ -135,6 +138,9 @@ impl Stream {
                 }),
                 // Its handle has gone; others may still hear of the error.
                 (Ok(Err(error)), None) => {
+                    if state.handles + state.closing == 0 {
+                        trace::bytes_lost(self.description.path(), bytes.len(), Some(&error));
+                    }
                     state.leave_error(error);
                 }
                 (Ok(Ok(_)), None) => {}

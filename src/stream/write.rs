@@ -13,7 +13,7 @@ use std::task::{Poll, ready};
 
 use super::buffer::{Buffer, SMALL};
 use super::{Caller, Locked, MOST_INLINE, Position, State, Stream};
-use crate::backend::{self, sys};
+use crate::backend::{self, sys, trace};
 use sys::Facts;
 
 /// The most that gathers while a write runs.
@@ -265,7 +265,9 @@ impl Stream {
     fn start_writing(self: &Arc<Self>, state: &mut State, retry: bool) {
         state.write.phase = Phase::Running { retry };
         let stream = self.clone();
-        backend::spawn_accepted(self.description.place(), move || stream.write_accepted());
+        backend::spawn_accepted("write behind", self.description.place(), move || {
+            stream.write_accepted();
+        });
     }
 
     /// The job: writes what was accepted, and what is accepted meanwhile.
@@ -291,7 +293,7 @@ impl Stream {
                 let wakers = state.waiters.take();
                 drop(state);
                 let place = self.description.place();
-                backend::spawn_accepted(place, move || self.write_accepted());
+                backend::spawn_accepted("write behind", place, move || self.write_accepted());
                 return wakers.wake();
             }
             let write = &mut state.write;
@@ -337,6 +339,11 @@ impl Stream {
                     state.write.chances -= 1;
                     continue;
                 }
+                let kept = state.write.unwritten();
+                trace::write_failed(self.description.path(), kept, error.as_ref());
+                if let Some(error) = &error {
+                    trace::failed(error);
+                }
                 state.write.phase = Phase::Failed(error);
                 return self.end_writing(state);
             }
@@ -345,7 +352,9 @@ impl Stream {
             if state.write.unwritten() > 0 && backend::somebody_waits() {
                 drop(state);
                 let place = self.description.place();
-                return backend::spawn_accepted(place, move || self.write_accepted());
+                return backend::spawn_accepted("write behind", place, move || {
+                    self.write_accepted();
+                });
             }
         }
     }
@@ -354,6 +363,10 @@ impl Stream {
     fn end_writing(&self, mut state: Locked<'_>) {
         let lingering = state.end_lingering();
         if lingering.is_some() {
+            if let Phase::Failed(error) = &state.write.phase {
+                let lost = state.write.unwritten();
+                trace::bytes_lost(self.description.path(), lost, error.as_ref());
+            }
             state.write.give_up();
         }
         let wakers = state.waiters.take();

@@ -270,7 +270,9 @@ impl Builder {
         loop {
             let (naming, own) = (naming.clone(), dir.clone());
             // Dropped before it has begun, nothing is to be created.
-            let created = backend::query(Place::of(&dir), move || now(&naming, &own, create));
+            let created = backend::query("create", Place::of(&dir), move || {
+                now(&naming, &own, create)
+            });
             match created.await {
                 Err(error) if descriptors.may_come_free(&error).await => {}
                 created => return created.on(what, &dir),

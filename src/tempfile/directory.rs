@@ -83,7 +83,7 @@ impl Drop for Tree {
         if backend::may_block() {
             let _ = tree.remove();
         } else {
-            backend::spawn_accepted_long(Place::of(&tree.path), move || {
+            backend::spawn_accepted_long("remove directory", Place::of(&tree.path), move || {
                 let _ = tree.remove();
             });
         }
@@ -160,7 +160,7 @@ impl TemporaryDirectory {
         if let Some(mut tree) = self.tree.take() {
             let closing = Arc::<Answer<_>>::default();
             self.closing = Some(closing.clone());
-            backend::spawn_accepted_long(Place::of(&self.path), move || {
+            backend::spawn_accepted_long("remove directory", Place::of(&self.path), move || {
                 let remove = AssertUnwindSafe(|| match tree.remove() {
                     Ok(()) => {
                         tree.stay();

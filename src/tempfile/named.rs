@@ -104,14 +104,14 @@ impl Drop for Name {
         };
         // There is nobody to tell an error to.
         if settle::lingers(name.identity) {
-            backend::drive_accepted(async move {
+            backend::drive_accepted("remove", Place::anywhere(), async move {
                 settle::wait_for(name.identity).await;
                 let _ = name.remove();
             });
         } else if backend::may_block() {
             let _ = name.remove();
         } else {
-            backend::spawn_accepted(name.place.clone(), move || {
+            backend::spawn_accepted("remove", name.place.clone(), move || {
                 let _ = name.remove();
             });
         }
@@ -338,9 +338,9 @@ impl NamedTemporaryFile {
         };
         let own = to.to_owned();
         // The job has the name meanwhile: if nobody waits any more, it removes what it could not rename.
-        let (name, renamed) = backend::change(name.place.clone(), move || {
+        let (renamed, name) = backend::change("persist", name.place.clone(), move || {
             let renamed = temporary::persist(&mut name.path, &own, overwrite);
-            (name, renamed)
+            (renamed, name)
         })
         .await;
         if renamed.is_err() {
@@ -407,7 +407,7 @@ impl NamedTemporaryFile {
             let closing = Arc::<Answer<_>>::default();
             self.closing = Some(closing.clone());
             let path = self.path.clone();
-            backend::drive_accepted(async move {
+            backend::drive_accepted("close", Place::anywhere(), async move {
                 let closed = AssertUnwindSafe(file.close()).catch_unwind().await;
                 // This is a job of the pool.
                 let removed = panic::catch_unwind(AssertUnwindSafe(|| name.remove()));

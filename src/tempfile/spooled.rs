@@ -343,9 +343,9 @@ impl SpooledTemporaryFile {
             Ok(description)
         };
         if end > MOST_INLINE {
-            backend::long(place, copy)
+            backend::long("spool", place, copy)
         } else {
-            backend::query(place, copy)
+            backend::query("spool", place, copy)
         }
     }
 

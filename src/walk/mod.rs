@@ -227,9 +227,9 @@ impl Walk {
         let job = move || walker.advance(most);
         // A user's code may take as long as it likes, so it must not hold up the queue.
         Box::pin(if user_code {
-            backend::long(place, job)
+            backend::long("walk", place, job)
         } else {
-            backend::query(place, job)
+            backend::query("walk", place, job)
         })
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::vec;
 
 use super::WalkEntry;
-use crate::backend::{self, sys};
+use crate::backend::{self, Fallible, sys};
 use crate::error::Context as _;
 use crate::settle;
 
@@ -24,6 +24,12 @@ pub(super) struct Fetched {
     pub(super) found: Vec<io::Result<WalkEntry>>,
     /// The walk, unless it is at its end.
     pub(super) walker: Option<Walker>,
+}
+
+impl Fallible for Fetched {
+    fn error(&self) -> Option<&io::Error> {
+        self.found.iter().find_map(Fallible::error)
+    }
 }
 
 /// Whether an error means that the path is not there any more.

@@ -50,4 +50,8 @@ mod special;
 mod steps;
 mod tempfile;
 mod text;
+#[cfg(all(unix, feature = "tracing"))]
+mod tracing;
+#[cfg(not(feature = "tracing"))]
+mod untold;
 mod wrap;

@@ -36,6 +36,7 @@ use super::description::Description;
 use super::info::RingFigures;
 use super::op::Op;
 use super::slot::{InFlight, Slot};
+use super::trace::{self, Journey, Route};
 use super::transfer::Step;
 use super::wish::Wish;
 use super::{executor, exit, fault, pool};
@@ -78,8 +79,9 @@ pub(crate) fn start<O: Encode>(op: O) -> Result<InFlight<O::Output>, O> {
     let Some(ring) = ring() else {
         return Err(op);
     };
+    let journey = Journey::begin(op.name(), &op.place(), Route::Ring);
     let (slot, in_flight) = Slot::on_ring();
-    Travelling::send(ring, slot, op);
+    Travelling::send(ring, slot, op, journey);
     Ok(in_flight)
 }
 
@@ -282,12 +284,13 @@ struct Travelling<O: Encode> {
     slot: Arc<Slot<O>>,
     /// `None` for a moment, when it goes on to somewhere else.
     op: Option<O>,
+    journey: Journey,
 }
 
 impl<O: Encode> Travelling<O> {
-    fn send(ring: &'static Ring, slot: Arc<Slot<O>>, op: O) {
+    fn send(ring: &'static Ring, slot: Arc<Slot<O>>, op: O, journey: Journey) {
         let op = Some(op);
-        if let Err(refused) = ring.submit(Box::new(Travelling { slot, op })) {
+        if let Err(refused) = ring.submit(Box::new(Travelling { slot, op, journey })) {
             // As if the kernel had refused it.
             refused.complete(-libc::ECANCELED);
         }
@@ -306,22 +309,30 @@ unsafe impl<O: Encode> OnRing for Travelling<O> {
 
     fn complete(mut self: Box<Self>, result: i32) {
         let Some(op) = self.op.take() else { return };
-        let slot = self.slot;
+        let (slot, journey) = (self.slot, self.journey);
         // What has to do with the ring, or with the thread that submitted, is no answer about the file.
         let result = match usize::try_from(result) {
             Ok(n) => Ok(n),
             Err(_) if is_no_answer(-result) => {
                 RETRIED.fetch_add(1, Ordering::Relaxed);
-                return slot.queue(op);
+                journey.retried(-result);
+                return slot.queue(op, journey);
             }
             Err(_) => Err(io::Error::from_raw_os_error(-result)),
         };
+        let told = journey.enter();
         match panic::catch_unwind(AssertUnwindSafe(|| op.completed(result))) {
-            Ok(Step::Done(output)) => slot.finish(Ok(output)),
-            Ok(Step::Again(op)) if slot.is_wanted(&op) => match ring() {
-                Some(ring) => Travelling::send(ring, slot, op),
-                None => slot.queue(op),
-            },
+            Ok(Step::Done(output)) => {
+                trace::ended(|| O::error(&output));
+                slot.finish(Ok(output));
+            }
+            Ok(Step::Again(op)) if slot.is_wanted(&op) => {
+                let journey = told.pause();
+                match ring() {
+                    Some(ring) => Travelling::send(ring, slot, op, journey),
+                    None => slot.queue(op, journey),
+                }
+            }
             Ok(Step::Again(op)) => drop(op),
             Err(panic) => slot.finish(Err(panic)),
         }

@@ -15,6 +15,7 @@ use io_uring::{EnterFlags, IoUring, opcode, squeue};
 
 use super::slab::{Key, Slab};
 use super::turn::Turn;
+use crate::backend::trace;
 
 /// Entries of the submission queue. It is emptied by every call, so it need not be large.
 const SUBMISSIONS: u32 = 64;
@@ -322,6 +323,7 @@ impl Ring {
             }
         }
         self.counters.overflows.fetch_add(1, Ordering::Relaxed);
+        trace::ring_overflow();
         let flags = EnterFlags::GETEVENTS.bits();
         // SAFETY: it submits nothing, waits for nothing and has no argument.
         let flushed = unsafe {

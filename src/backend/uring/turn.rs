@@ -1,7 +1,7 @@
 //! Taking turns at something that one thread does for all.
 #![allow(
     clippy::missing_const_for_thread_local,
-    reason = "a model checker's thread-locals have no such form"
+    reason = "the macro of a model checker takes no `const`"
 )]
 
 use std::cell::Cell;
