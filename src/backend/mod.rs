@@ -35,6 +35,7 @@ mod place;
 mod pool;
 mod ready;
 mod slot;
+mod sync;
 pub(crate) mod sys;
 mod transfer;
 #[cfg_attr(not(all(feature = "uring", target_os = "linux")), path = "no_uring.rs")]
