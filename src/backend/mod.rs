@@ -39,6 +39,7 @@ mod place;
 mod pool;
 mod ready;
 mod slot;
+mod sync;
 pub(crate) mod sys;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
 pub(crate) mod trace;

@@ -7,13 +7,14 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 
 use super::op::{Manner, Op};
 use super::place::Place;
 use super::pool::{self, Task};
+use super::sync::{Mutex, MutexGuard};
 use super::trace::{self, Journey};
 use super::uring;
 

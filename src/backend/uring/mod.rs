@@ -4,8 +4,10 @@
 //! it is done: no thread waits for it. What goes where is decided by the operation ([`Encode::wants_ring`]); what the ring
 //! refuses, or answers in a way that has to do with the ring rather than the file, is done on the pool, by the same value.
 //!
-//! * `slab.rs` says who owns what, and until when. `ring.rs` submits and reaps, `turn.rs` sees to it that one thread at a
-//!   time reaps, `notify.rs` has the reactor watch. `encode.rs` has the entries of the operations, `perform.rs` those of
+//! * `slab.rs` says who owns what, and until when. `ring.rs` submits and reaps, `notify.rs` has the reactor watch. What the
+//!   threads agree on is apart from the kernel, so that it can be checked in all orders (`tests/model`): `flight.rs` counts
+//!   what is on its way, `turn.rs` sees to it that one thread at a time reaps, and `arm.rs` that the reactor tells.
+//! * `encode.rs` has the entries of the operations, `perform.rs` those of
 //!   plain system calls, for `AIOFILES_BACKEND=uring`.
 //! * There are as many rings as processors, up to [`RINGS`]; each is made when it is first used, by a thread that was given
 //!   its number. Their flags are plain: with `COOP_TASKRUN` completions would wait for threads that are busy elsewhere,
@@ -16,12 +18,13 @@
     reason = "addresses are given to the kernel, and queues are shared with it"
 )]
 
+mod arm;
 mod encode;
+mod flight;
 mod notify;
 pub(super) mod perform;
 mod ring;
 mod slab;
-mod sync;
 mod turn;
 
 use std::cell::Cell;
@@ -36,6 +39,7 @@ use super::description::Description;
 use super::info::RingFigures;
 use super::op::Op;
 use super::slot::{InFlight, Slot};
+use super::sync;
 use super::trace::{self, Journey, Route};
 use super::transfer::Step;
 use super::wish::Wish;

@@ -14,22 +14,19 @@ use std::cell::Cell;
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::task::{Context, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::Duration;
 
 use async_io::Async;
 
+use super::arm::Arm;
 use super::ring::{Ring, RingFd};
 use crate::backend::alarm::{self, Alarm};
 
 /// Watches one ring.
-#[derive(Default)]
 pub(super) struct Watch {
     fd: OnceLock<Async<RingFd>>,
-    /// The reactor will tell.
-    is_set: AtomicBool,
-    setting: Mutex<()>,
+    arm: Arm,
     /// First operations so far.
     firsts: AtomicUsize,
 }
@@ -38,6 +35,14 @@ pub(super) struct Watch {
 static BY_REACTOR: AtomicBool = AtomicBool::new(false);
 
 impl Watch {
+    pub(super) fn new() -> Watch {
+        Watch {
+            fd: OnceLock::new(),
+            arm: Arm::new(),
+            firsts: AtomicUsize::new(0),
+        }
+    }
+
     /// Makes the ring known to the reactor.
     pub(super) fn begin(&self, ring: &'static Ring) -> io::Result<()> {
         alarm::reactor()?;
@@ -60,22 +65,25 @@ impl Watch {
     }
 
     fn set_again(&self, ring: &'static Ring) {
-        let Some(fd) = self.fd.get() else { return };
-        if self.is_set.swap(true, Ordering::SeqCst) {
-            return;
+        if !self.arm.set(|| self.ask(ring)) {
+            self.look_after(Duration::from_millis(1));
         }
+    }
+
+    /// Asks the reactor to tell. `false` if it cannot watch now.
+    fn ask(&self, ring: &'static Ring) -> bool {
+        let Some(fd) = self.fd.get() else {
+            return false;
+        };
         let waker = waker(ring);
         let mut cx = Context::from_waker(&waker);
-        let _setting = self.setting.lock().unwrap_or_else(PoisonError::into_inner);
         // It may say that something was there before; only when it says no more, it will tell.
-        while let std::task::Poll::Ready(result) = fd.poll_readable(&mut cx) {
+        while let Poll::Ready(result) = fd.poll_readable(&mut cx) {
             if result.is_err() {
-                // It cannot watch now.
-                self.is_set.store(false, Ordering::SeqCst);
-                self.look_after(Duration::from_millis(1));
-                return;
+                return false;
             }
         }
+        true
     }
 
     /// Has all rings looked after a little later, because something is stuck.
@@ -86,11 +94,13 @@ impl Watch {
 
     /// Something may have completed.
     fn noticed(&self, ring: &'static Ring) {
-        self.is_set.store(false, Ordering::SeqCst);
         BY_REACTOR.store(is_reactor(), Ordering::Relaxed);
-        ring.reap();
-        if ring.in_flight() > 0 {
-            self.set_again(ring);
+        let reap = || {
+            ring.reap();
+            ring.in_flight() > 0
+        };
+        if !self.arm.told(reap, || self.ask(ring)) {
+            self.look_after(Duration::from_millis(1));
         }
     }
 }

@@ -7,14 +7,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use io_uring::{EnterFlags, IoUring, opcode, squeue};
 
-use super::slab::{Key, Slab};
-use super::turn::Turn;
+use super::flight::Flight;
+use super::slab::Key;
 use crate::backend::trace;
 
 /// Entries of the submission queue. It is emptied by every call, so it need not be large.
@@ -47,12 +47,7 @@ pub(super) struct Ring {
     uring: IoUring,
     /// Guards the submission queue, and is held while that is handed over.
     submitting: Mutex<Submitting>,
-    /// Who reaps guards the completion queue.
-    reaping: Turn,
-    /// The operations on their way. A leaf: nothing is called while it is locked.
-    slab: Mutex<Slab<Box<dyn OnRing>>>,
-    in_flight: AtomicUsize,
-    limit: usize,
+    flight: Flight<Box<dyn OnRing>>,
     pub(super) watch: super::notify::Watch,
     /// The process that made the ring: memory of the ring is not there in a child of fork.
     process: u32,
@@ -98,11 +93,8 @@ impl Ring {
         let ring = Box::leak(Box::new(Ring {
             uring,
             submitting: Mutex::default(),
-            reaping: Turn::new(),
-            slab: Mutex::new(Slab::new()),
-            in_flight: AtomicUsize::new(0),
-            limit,
-            watch: super::notify::Watch::default(),
+            flight: Flight::new(limit),
+            watch: super::notify::Watch::new(),
             process: std::process::id(),
             is_dead: AtomicBool::new(false),
             counters: Counters::default(),
@@ -126,7 +118,7 @@ impl Ring {
 
     /// How many operations are on their way.
     pub(super) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::SeqCst)
+        self.flight.count()
     }
 
     /// Whether this process can use it.
@@ -140,26 +132,18 @@ impl Ring {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn slab(&self) -> MutexGuard<'_, Slab<Box<dyn OnRing>>> {
-        self.slab.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Sends an operation on its way, or gives it back.
     pub(super) fn submit(&'static self, mut op: Box<dyn OnRing>) -> Result<(), Box<dyn OnRing>> {
         if !self.is_usable() {
             return Err(op);
         }
-        let more = |in_flight| (in_flight < self.limit).then_some(in_flight + 1);
-        let Ok(others) = self
-            .in_flight
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
-        else {
+        let Some(others) = self.flight.reserve() else {
             return Err(op);
         };
 
         // The slab owns it before the kernel hears of it.
         let entry = op.entry();
-        let key = self.slab().insert(op);
+        let key = self.flight.keep(op);
         let entry = entry.user_data(key.user_data());
         let refused = {
             let mut submitting = self.submitting();
@@ -173,11 +157,7 @@ impl Ring {
         match refused {
             Some(refused) => self.give_back(refused),
             // The kernel has not seen it.
-            None => {
-                self.in_flight.fetch_sub(1, Ordering::SeqCst);
-                let op = self.slab().remove(key);
-                return op.map_or(Ok(()), Err);
-            }
+            None => return self.flight.remove(key).map_or(Ok(()), Err),
         }
 
         // Often it is done by now. If not, somebody is to notice.
@@ -253,9 +233,7 @@ impl Ring {
     /// Runs operations elsewhere that the kernel will never take.
     fn give_back(&self, keys: Vec<Key>) {
         for key in keys {
-            let op = self.slab().remove(key);
-            if let Some(op) = op {
-                self.in_flight.fetch_sub(1, Ordering::SeqCst);
+            if let Some(op) = self.flight.remove(key) {
                 self.counters.completed.fetch_add(1, Ordering::Relaxed);
                 op.complete(-libc::ECANCELED);
             }
@@ -287,9 +265,9 @@ impl Ring {
 
     /// The same, in the process that made the ring.
     fn reap_here(&self) {
-        self.reaping.take(
+        self.flight.reap(
             || self.copy_completions(),
-            |completions| completions.into_iter().for_each(|it| self.complete(it)),
+            |op, result| self.complete(op, result),
         );
     }
 
@@ -309,7 +287,7 @@ impl Ring {
 
     /// Has the kernel put completions into their queue for which it had no room; `false` if there are none.
     fn flush_overflow(&self) -> bool {
-        if self.limit <= self.uring.params().cq_entries() as usize {
+        if self.flight.limit() <= self.uring.params().cq_entries() as usize {
             return false;
         }
         {
@@ -334,11 +312,9 @@ impl Ring {
         flushed.is_ok()
     }
 
-    fn complete(&self, (key, result): (Key, i32)) {
-        let op = self.slab().remove(key);
+    fn complete(&self, op: Option<Box<dyn OnRing>>, result: i32) {
         match op {
             Some(op) => {
-                self.in_flight.fetch_sub(1, Ordering::SeqCst);
                 self.counters.completed.fetch_add(1, Ordering::Relaxed);
                 op.complete(result);
             }
@@ -395,6 +371,7 @@ mod tests {
     use std::fs::File;
     use std::io::{Read as _, Write as _};
     use std::os::fd::OwnedFd;
+    use std::sync::atomic::AtomicUsize;
     use std::thread;
     use std::time::Instant;
 
@@ -515,6 +492,7 @@ mod tests {
         }
         assert_eq!(log.results(), [0; 1000]);
         assert_eq!(ring.in_flight(), 0);
+        assert!(ring.flight.is_consistent());
         assert_eq!(ring.counters.submitted.load(Ordering::SeqCst), 1000);
         assert_eq!(ring.counters.completed.load(Ordering::SeqCst), 1000);
         assert_eq!(ring.counters.strays.load(Ordering::SeqCst), 0);

@@ -99,6 +99,11 @@ impl<T> Slab<T> {
         self.free.push(key.index() as u32);
         Some(value)
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
 }
 
 #[cfg(test)]

@@ -13,12 +13,15 @@ use super::sync::{AtomicBool, Mutex, Ordering};
 /// this thread or by the one that is at it, and that nobody waits for that.
 #[derive(Debug)]
 pub(super) struct Turn {
+    /// Only ever swapped: who swaps knows of all that was done before earlier swaps, also by those that found the lock
+    /// taken, which says nothing about what is known.
     again: AtomicBool,
     at_it: Mutex<()>,
 }
 
 super::sync::thread_local! {
     /// For which turn this thread does what follows the work, and comes back to look whether there is more.
+    #[allow(clippy::missing_const_for_thread_local, reason = "a model checker's has no such thing")]
     static FOLLOWS: Cell<*const Turn> = Cell::new(std::ptr::null());
 }
 
@@ -33,7 +36,7 @@ impl Turn {
     /// Has `work` done, and what follows from it, for which others may already work again.
     pub(super) fn take<T>(&self, mut work: impl FnMut() -> T, mut follow: impl FnMut(T)) {
         loop {
-            self.again.store(true, Ordering::SeqCst);
+            self.again.swap(true, Ordering::SeqCst);
             // What follows here may ask for more of the same: the loop around it does that.
             if std::ptr::eq(FOLLOWS.with(Cell::get), self) {
                 return;
@@ -53,7 +56,7 @@ impl Turn {
                 let _follows = Follows::new(self);
                 follow(done);
             }
-            if !self.again.load(Ordering::SeqCst) {
+            if !self.again.swap(false, Ordering::SeqCst) {
                 return;
             }
         }
