@@ -36,6 +36,8 @@ mod dirs;
 mod executor;
 mod files;
 mod kernel_errors;
+#[cfg(all(feature = "nowait", target_os = "linux"))]
+mod nowait;
 mod oracle;
 #[cfg(unix)]
 mod os;
@@ -48,4 +50,6 @@ mod special;
 mod steps;
 mod tempfile;
 mod text;
+#[cfg(all(feature = "uring", target_os = "linux"))]
+mod uring;
 mod wrap;
