@@ -47,12 +47,7 @@ pub fn refuse(call: c_long, verdict: Verdict) {
             call as u32,
         ),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, answer),
-        step(
-            libc::BPF_RET | libc::BPF_K,
-            0,
-            0,
-            libc::SECCOMP_RET_ALLOW,
-        ),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog {
         len: filter.len() as u16,
@@ -80,7 +75,9 @@ pub fn code(name: &str) -> i32 {
         "ENOSYS" => libc::ENOSYS,
         "ENOMEM" => libc::ENOMEM,
         "EACCES" => libc::EACCES,
-        name => panic!("AIOFILES_TEST_REFUSE_URING is {name:?}: EPERM, ENOSYS, ENOMEM and EACCES are known"),
+        name => panic!(
+            "AIOFILES_TEST_REFUSE_URING is {name:?}: EPERM, ENOSYS, ENOMEM and EACCES are known"
+        ),
     }
 }
 

@@ -184,10 +184,9 @@ fn reads_at_the_position_are_answered_in_the_first_poll() {
         watch.answered("a large read", 1);
         let (mut one, mut other) = ([0; 5000], [0; 5000]);
         at_once(file.seek(SeekFrom::Start(10))).unwrap();
-        let n = at_once(file.read_vectored(&mut [
-            IoSliceMut::new(&mut one),
-            IoSliceMut::new(&mut other),
-        ]));
+        let n = at_once(
+            file.read_vectored(&mut [IoSliceMut::new(&mut one), IoSliceMut::new(&mut other)]),
+        );
         assert_same_bytes(
             &[one, other].concat()[..n.unwrap()],
             &bytes[10..10 + 5000 + 5000],
@@ -314,7 +313,8 @@ fn reads_right_with(plans: impl FnOnce(&mut dyn FnMut(&str, &dyn Fn()))) {
     plans(&mut |what, plan| {
         let mut file = block_on(File::open(&path)).unwrap();
         plan();
-        let read = std::panic::AssertUnwindSafe(|| block_on(every_read_is_right(&mut file, &bytes)));
+        let read =
+            std::panic::AssertUnwindSafe(|| block_on(every_read_is_right(&mut file, &bytes)));
         if let Err(panic) = std::panic::catch_unwind(read) {
             eprintln!("with {what}");
             std::panic::resume_unwind(panic);
@@ -394,7 +394,11 @@ fn errors_of_the_page_cache_are_told_to_nobody() {
             for error in errors {
                 for (nth, times) in STRIKES {
                     // A call that is interrupted is made again, for ever if need be.
-                    let times = if error == Errno::INTR { times.min(50) } else { times };
+                    let times = if error == Errno::INTR {
+                        times.min(50)
+                    } else {
+                        times
+                    };
                     let before = faults.struck();
                     read(&format!("{error:?}, {times} times from {nth}"), &|| {
                         faults.clear();
@@ -633,67 +637,84 @@ fn nobody_asks_about_a_file_that_was_opened_for_the_pool() {
 // ---------------------------------------------------------------------------------------------------------------------
 // Other tasks
 
-/// A task that reads and reads what is in memory lets others have their turn.
-#[test]
-fn a_loop_of_cached_reads_does_not_keep_the_executor_to_itself() {
-    on_runtimes(&[Kind::SmolOne, Kind::TokioCurrent], |rt| async move {
-        let bytes = numbered(1 << 20);
-        let (_dir, path) = sample(&bytes);
-        let turns = Arc::new(AtomicU64::new(0));
-        let stop = Arc::new(AtomicBool::new(false));
-        let other = rt.spawn({
-            let (turns, stop) = (turns.clone(), stop.clone());
-            async move {
-                while !stop.load(Ordering::Relaxed) {
-                    turns.fetch_add(1, Ordering::Relaxed);
-                    yield_now().await;
-                }
+/// A task that reads and reads what is in memory, of a file opened so, lets others have their turn.
+pub async fn a_loop_of_reads_takes_turns(rt: Handle, options: OpenOptions, is_cached: bool) {
+    let bytes = numbered(1 << 20);
+    let (_dir, path) = sample(&bytes);
+    let turns = Arc::new(AtomicU64::new(0));
+    let stop = Arc::new(AtomicBool::new(false));
+    let other = rt.spawn({
+        let (turns, stop) = (turns.clone(), stop.clone());
+        async move {
+            while !stop.load(Ordering::Relaxed) {
+                turns.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
             }
-        });
-        let mut file = File::open(&path).await.unwrap();
-        // No more than so many reads between two turns of the other task. It takes part from the first yield on.
-        let mut between = 0;
-        let mut last = 0;
-        let mut check = |most: u32, what: &str| {
-            let now = turns.load(Ordering::Relaxed);
-            between = if now == last { between + 1 } else { 0 };
-            last = now;
-            assert!(between <= most, "{what}: {between} reads without a turn");
-        };
-        for n in 0..iterations(100_000) as u64 {
-            let (read, _) = file.read_at(vec![0; 64], n * 64 % (1 << 20)).await;
-            assert_eq!(read.unwrap(), 64);
-            check(512, "small reads at offsets");
         }
-        for n in 0..iterations(10_000) as u64 {
-            let (read, _) = file
-                .read_at(Vec::with_capacity(65_536), n * 65_536 % (1 << 20))
-                .await;
-            assert_eq!(read.unwrap(), 65_536);
-            check(64, "large reads at offsets");
+    });
+    let mut file = options.open(&path).await.unwrap();
+    // No more than so many reads between two turns of the other task, for each kind of read.
+    let (mut between, mut last, mut kind) = (0, 0, "");
+    let mut check = |most: u32, what: &'static str| {
+        let now = turns.load(Ordering::Relaxed);
+        let is_same = now == last && what == kind;
+        between = if is_same { between + 1 } else { 0 };
+        (last, kind) = (now, what);
+        assert!(between <= most, "{what}: {between} reads without a turn");
+    };
+    for n in 0..iterations(100_000) as u64 {
+        let (read, _) = file.read_at(vec![0; 64], n * 64 % (1 << 20)).await;
+        assert_eq!(read.unwrap(), 64);
+        check(128, "small reads at offsets");
+    }
+    for n in 0..iterations(10_000) as u64 {
+        let (read, _) = file
+            .read_at(Vec::with_capacity(65_536), n * 65_536 % (1 << 20))
+            .await;
+        assert_eq!(read.unwrap(), 65_536);
+        check(16, "large reads at offsets");
+    }
+    for _ in 0..iterations(1000) {
+        let (read, _) = file.read_at(Vec::with_capacity(1 << 20), 0).await;
+        assert_eq!(read.unwrap(), 1 << 20);
+        check(2, "the largest reads at offsets");
+    }
+    for n in 0..iterations(100_000) {
+        if n % 10_000 == 0 {
+            file.seek(SeekFrom::Start(0)).await.unwrap();
         }
-        for n in 0..iterations(100_000) {
-            if n % 10_000 == 0 {
-                file.seek(SeekFrom::Start(0)).await.unwrap();
-            }
-            file.read_exact(&mut [0; 64]).await.unwrap();
-            check(512, "small reads at the position");
+        file.read_exact(&mut [0; 64]).await.unwrap();
+        check(128, "small reads at the position");
+    }
+    let mut buf = vec![0; 65_536];
+    for n in 0..iterations(10_000) {
+        if n % 16 == 0 {
+            file.seek(SeekFrom::Start(0)).await.unwrap();
         }
-        let mut buf = vec![0; 65_536];
-        for n in 0..iterations(10_000) {
-            if n % 16 == 0 {
-                file.seek(SeekFrom::Start(0)).await.unwrap();
-            }
-            file.read_exact(&mut buf).await.unwrap();
-            check(64, "large reads at the position");
-        }
+        file.read_exact(&mut buf).await.unwrap();
+        check(16, "large reads at the position");
+    }
+    if is_cached {
         for _ in 0..iterations(10_000) {
             let ranges = (0..16).map(|n| n * 65_536..n * 65_536 + 1000);
             assert_eq!(file.read_many_at(ranges).await.len(), 16);
-            check(64, "read_many_at");
+            check(16, "read_many_at");
         }
-        stop.store(true, Ordering::Relaxed);
-        other.await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    other.await;
+}
+
+#[test]
+fn a_loop_of_cached_reads_does_not_keep_the_executor_to_itself() {
+    alone_under(AUTO, || {
+        let (_dir, path) = sample("content");
+        if !tells(&path) {
+            return skip(NEEDED);
+        }
+        on_runtimes(&[Kind::SmolOne, Kind::TokioCurrent], |rt| {
+            a_loop_of_reads_takes_turns(rt, read_write(), true)
+        });
     });
 }
 
@@ -743,9 +764,7 @@ async fn random_changes(path: &Path, mut rng: fastrand::Rng, rounds: usize) {
                 expected.resize(offset, 0);
             }
             3 | 4 => {
-                let (read, buf) = handle
-                    .read_at(Vec::with_capacity(len), offset as u64)
-                    .await;
+                let (read, buf) = handle.read_at(Vec::with_capacity(len), offset as u64).await;
                 assert_eq!(read.unwrap(), buf.len());
                 assert_same_bytes(buf, there(&expected));
             }

@@ -19,7 +19,7 @@ use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use rustix::fs::{Advice, fadvise};
 
 use crate::files::*;
-use crate::nowait::{AUTO, NEEDED, tells};
+use crate::nowait::{AUTO, NEEDED, a_loop_of_reads_takes_turns, tells};
 use crate::support::seccomp::{self, IO_URING_ENTER, IO_URING_SETUP, Verdict};
 use crate::support::*;
 
@@ -239,6 +239,17 @@ fn a_thousand_direct_reads_at_once_all_come_back() {
     });
 }
 
+/// What a ring does at once is a ready answer too: whoever gets many of them lets others have their turn.
+#[test]
+fn a_loop_of_reads_by_ring_does_not_keep_the_executor_to_itself() {
+    if !has_rings() {
+        return;
+    }
+    on_runtimes(&[Kind::SmolOne, Kind::TokioCurrent], |rt| {
+        a_loop_of_reads_takes_turns(rt, by_ring(), false)
+    });
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Things that go away in the middle of it
 
@@ -292,7 +303,10 @@ fn reads_whose_threads_have_ended_find_their_bytes() {
         wait_for_completions();
         assert!(waited > 0, "each read was done at once");
         // How many there are is the kernel's business.
-        println!("{waited} reads waited, {} were made again", backend().retried());
+        println!(
+            "{waited} reads waited, {} were made again",
+            backend().retried()
+        );
         assert!(backend().retried() <= backend().submitted());
     });
 }
@@ -460,7 +474,13 @@ fn files_that_are_dropped_in_the_middle_of_it_are_not_taken_for_others() {
             // These get the numbers of those that were closed.
             let open = victims
                 .iter()
-                .map(|victim| fs::File::options().read(true).write(true).open(victim).unwrap())
+                .map(|victim| {
+                    fs::File::options()
+                        .read(true)
+                        .write(true)
+                        .open(victim)
+                        .unwrap()
+                })
                 .collect::<Vec<_>>();
             for work in kept {
                 block_on(work);
@@ -716,7 +736,9 @@ fn refused(call: std::ffi::c_long, code: i32, why: &str) {
 
 #[test]
 fn rings_that_are_not_permitted_are_not_missed() {
-    alone_under(AUTO, || refused(IO_URING_SETUP, libc::EPERM, "not permitted"));
+    alone_under(AUTO, || {
+        refused(IO_URING_SETUP, libc::EPERM, "not permitted")
+    });
 }
 
 #[test]
@@ -778,8 +800,13 @@ fn rings_that_are_refused_in_the_middle_of_it_are_not_missed() {
         for (offset, read) in begun {
             check(offset, block_on(read));
         }
-        // The first one may find out.
+        // This one finds out.
         check(0, block_on(reading(&file, 0, 4096)));
+        assert_eq!(backend().kind(), BackendKind::Pool);
+        let reason = backend().reason().to_owned();
+        assert!(reason.contains("not permitted"), "{reason}");
+        let error = block_on(by_ring().open(&path)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
         let before = backend();
         for offset in offsets() {
             check(offset, block_on(reading(&file, offset, 4096)));
