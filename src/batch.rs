@@ -12,8 +12,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_lite::Stream;
 
-use crate::backend::{self, Cached, Description, Place, sys};
-use crate::buf;
+use crate::backend::{self, Cached, Description, InFlight, Place, ReadAt, sys};
+use crate::buf::{self, BufResult};
 use crate::error::{Context as _, same_error};
 use crate::fairness;
 use crate::file::File;
@@ -23,6 +23,9 @@ use crate::settle;
 /// How many reads one job does at most, and how many bytes, before others have their turn.
 const READS: usize = 256;
 const BYTES: u64 = 16 * 1024 * 1024;
+
+/// How many reads wait for the device at the same time.
+const AT_ONCE: usize = 64;
 
 /// Neighbours are not read together beyond this size.
 const TOGETHER: u64 = 1024 * 1024;
@@ -125,20 +128,37 @@ impl File {
         {
             results[group[0]] = Ok(bytes);
         }
+        // What waits for the device waits there together, if that takes no threads.
+        let mut on_their_way = VecDeque::new();
+        loop {
+            while on_their_way.len() < AT_ONCE
+                && let Some(group) = rest.peek()
+                && let Some(read) = begin_on_ring(&description, &ranges, group)
+            {
+                on_their_way.push_back((rest.next(), read));
+            }
+            let Some((group, read)) = on_their_way.pop_front() else {
+                break;
+            };
+            let group = with_ranges(group.into_iter().flatten(), &ranges);
+            let (result, bytes) = read.await;
+            let read = result.map(|_| without_spare(bytes));
+            for (index, part) in divide(group, read) {
+                results[index] = part;
+            }
+        }
         while rest.peek().is_some() {
             // As many as one job may do.
             let (mut job, mut bytes) = (Vec::new(), 0);
             while job.len() < READS && bytes < BYTES {
                 let Some(group) = rest.next() else { break };
-                let group = group
-                    .into_iter()
-                    .map(|index| (index, ranges[index].clone()));
-                let group = group.collect::<Vec<_>>();
+                let group = with_ranges(group, &ranges);
                 bytes = bytes.saturating_add(span(&group).map_or(0, |all| all.end - all.start));
                 job.push(group);
             }
             let description = description.clone();
             let found = backend::query(description.place(), move || {
+                description.prepare_cached();
                 let groups = job.into_iter();
                 groups
                     .flat_map(|group| read_group(&description, group))
@@ -194,6 +214,39 @@ fn span(group: &[(usize, Range<u64>)]) -> Option<Range<u64>> {
         .then_some(begin..end)
 }
 
+/// A group's indices with their ranges.
+fn with_ranges(
+    group: impl IntoIterator<Item = usize>,
+    ranges: &[Range<u64>],
+) -> Vec<(usize, Range<u64>)> {
+    let group = group.into_iter();
+    group.map(|index| (index, ranges[index].clone())).collect()
+}
+
+/// Begins to read a group of ranges by a ring, if that is the right place for it.
+fn begin_on_ring(
+    description: &Arc<Description>,
+    ranges: &[Range<u64>],
+    group: &[usize],
+) -> Option<InFlight<BufResult<usize, Vec<u8>>>> {
+    const MOST: u64 = 256 * 1024;
+    if !description.fills_by_ring() {
+        return None;
+    }
+    let all = span(&with_ranges(group.iter().copied(), ranges))?;
+    let len = all.end - all.start;
+    if !(1..=MOST).contains(&len) {
+        return None;
+    }
+    Some(backend::transfer(ReadAt {
+        description: description.clone(),
+        buf: Vec::with_capacity(len as usize),
+        offset: all.start,
+        filled: 0,
+        whole: true,
+    }))
+}
+
 /// The range of a group that has one.
 fn only<'a>(ranges: &'a [Range<u64>], group: &[usize]) -> Option<&'a Range<u64>> {
     match group {
@@ -240,13 +293,20 @@ fn read_group(description: &Description, group: Vec<(usize, Range<u64>)>) -> Vec
         };
         return group.into_iter().map(refused).collect();
     };
-    let read = read_range(description, all.clone());
+    let read = read_range(description, all);
+    divide(group, read)
+}
+
+/// Gives each range of a group what is its own of what was read for all.
+fn divide(group: Vec<(usize, Range<u64>)>, read: io::Result<Vec<u8>>) -> Vec<Found> {
+    let begin = group.iter().map(|(_, range)| range.start).min();
     match &group[..] {
         [(index, _)] => vec![(*index, read)],
         _ => {
             let part = |(index, range): (usize, Range<u64>)| {
                 let part = read.as_ref().map_err(same_error).map(|bytes| {
-                    let at = |offset: u64| ((offset - all.start) as usize).min(bytes.len());
+                    let begin = begin.unwrap_or(range.start);
+                    let at = |offset: u64| ((offset - begin) as usize).min(bytes.len());
                     bytes[at(range.start)..at(range.end)].to_vec()
                 });
                 (index, part)
@@ -260,8 +320,6 @@ fn read_group(description: &Description, group: Vec<(usize, Range<u64>)>) -> Vec
 fn read_range(description: &Description, range: Range<u64>) -> io::Result<Vec<u8>> {
     /// A long range gets its memory in steps, in case the file is not that long.
     const STEP: u64 = 4 * 1024 * 1024;
-    /// More than this is not kept for nothing.
-    const SPARE: usize = 4096;
     let mut bytes = Vec::new();
     let mut next = range.start;
     while next < range.end {
@@ -272,10 +330,17 @@ fn read_range(description: &Description, range: Range<u64>) -> io::Result<Vec<u8
             n => next += n as u64,
         }
     }
+    Ok(without_spare(bytes))
+}
+
+/// Gives memory back that the file was too short for.
+fn without_spare(mut bytes: Vec<u8>) -> Vec<u8> {
+    /// More than this is not kept for nothing.
+    const SPARE: usize = 4096;
     if bytes.capacity() - bytes.len() > SPARE {
         bytes.shrink_to_fit();
     }
-    Ok(bytes)
+    bytes
 }
 
 /// Reads whole files, and gives each as soon as it is read, with its path: a [`Stream`] of `(PathBuf, io::Result<Vec<u8>>)`.

@@ -28,7 +28,7 @@ pub(crate) fn count_turn() {
 
 /// Counts bytes that were copied in a poll and had to come from the system: many of them are as good as many answers.
 pub(crate) fn charge(bytes: usize) {
-    const ONE: usize = 8 * 1024;
+    const ONE: usize = 4 * 1024;
     READY.set(READY.get().saturating_add((bytes / ONE) as u32));
 }
 

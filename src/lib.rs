@@ -260,6 +260,31 @@
 //!
 //! [`backend`](backend()) tells what runs the operations, and its counters.
 //!
+//! # The page cache and io_uring
+//!
+//! With the feature `nowait`, on Linux, a read of a regular file first asks the page cache: `preadv2(2)` with `RWF_NOWAIT`,
+//! in the poll that asks, at most 256 KiB. If the bytes are there, nothing is dispatched, and nothing is read ahead.
+//! What is missing goes the usual way. Zero bytes are never taken for the end of the file, which is where its length says
+//! (`statx(2)`); a file whose bytes are not there is asked only now and then, and one whose file system does not answer
+//! never again. A task that loops over such reads yields after 128 of them, or after 512 KiB.
+//!
+//! With the feature `uring`, which includes `nowait`, those reads that do wait for the device, and reads and writes at
+//! offsets with direct I/O, go through io_uring. A ring belongs to the process and not to a runtime: any thread submits,
+//! and whoever drives the reactor of `async-io`, or polls a future that waits, takes what is done. Everything else stays on the
+//! pool, because a ring would hand it to a thread of the kernel, which costs more. Where io_uring is refused, by the
+//! kernel (before 6.1), a container or a sandbox, everything stays there.
+//!
+//! * `AIOFILES_BACKEND` is read once: `auto`, `pool` (no ring, and no asking of the page cache either) or `uring` (whatever
+//!   has an operation goes through a ring, for tests and measurements). `AIOFILES_DEFAULT_BACKEND` sets another default
+//!   when the crate is built. [`OpenOptions::backend`] chooses for one file.
+//! * Buffers belong to the operation until the kernel has done it, so dropping a future early is as safe as on the pool.
+//! * What a thread has submitted is completed when that thread can run code of the kernel: a thread that sits in a long
+//!   system call of its own delays it. If it ends, the read is made again on the pool.
+//!
+//! These calls are made on the executor's thread, and no others on files: `preadv2` with `RWF_NOWAIT`, `statx` of a file
+//! that has answered it, `io_uring_setup` once for each ring, `io_uring_register` to ask what it can do, and
+//! `io_uring_enter`, which copies what is in the page cache by now.
+//!
 //! # Runtimes
 //!
 //! Everything here runs under smol, async-std, tokio, or `futures_lite::future::block_on`, and needs no context: a file
@@ -270,7 +295,8 @@
 //!
 //! With the feature `testing`, the module `aiofiles::testing` makes chosen system calls fail, come short, wait or
 //! panic, and runs the jobs of the pool one by one, so that a program can test how it takes a full disk or a cancelled
-//! write. Without the feature nothing of it is compiled.
+//! write. Its `memory_dir` creates a temporary directory for real files that are in memory. Without the feature nothing
+//! of it is compiled.
 //!
 //! [`memory`] and [`wrap`](wrap()) stand in for files in code that asks for the traits only.
 //!
@@ -281,6 +307,8 @@
 //! * `bytes`: `Bytes` and `BytesMut` as buffers of operations at offsets.
 //! * `encoding`: text files in all encodings of the WHATWG standard, by `encoding_rs`. UTF-8, UTF-16, ASCII and Latin-1 are
 //!   always there.
+//! * `nowait`: on Linux, reads that the page cache can answer are answered in the poll that asks.
+//! * `uring`: on Linux, what waits for the device goes through io_uring; includes `nowait`.
 //! * `testing`: the module just described.
 //!
 //! # Platforms

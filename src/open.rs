@@ -204,6 +204,10 @@ impl OpenOptions {
 
     /// Demands that a certain backend performs the operations on this file, whatever performs those on others.
     ///
+    /// With [`BackendKind::Pool`] nothing is done but on the thread pool, and the page cache is not asked. With
+    /// [`BackendKind::Uring`] reads and writes at offsets, and reading ahead, go through io_uring, also where the pool
+    /// would be faster.
+    ///
     /// Opening fails with [`Unsupported`](io::ErrorKind::Unsupported) if it cannot be had; without this option it never
     /// fails for that reason. [`backend()`](crate::backend()) tells what runs.
     ///

@@ -48,7 +48,7 @@ fn elsewhere<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// Calls that no file system has a part in.
-const HARMLESS: [&str; 41] = [
+const HARMLESS: [&str; 39] = [
     // Memory, time, threads, and waiting.
     "mmap",
     "munmap",
@@ -90,16 +90,42 @@ const HARMLESS: [&str; 41] = [
     "ppoll",
     "pipe2",
     "socketpair",
-    // Reads that do not wait say so; on files that are no stream the default build makes none.
-    "preadv2",
-    "pwritev2",
+];
+
+/// What the features do on the executor's thread, as the documentation of the crate lists it: reads that do not wait, and
+/// the length of a file that has answered such a read.
+const NOWAIT: [(&str, &str); 3] = [
+    ("preadv2", ", RWF_NOWAIT)"),
+    (
+        "statx",
+        ", \"\", AT_STATX_DONT_SYNC|AT_EMPTY_PATH, STATX_SIZE, ",
+    ),
+    ("uname", ""),
+];
+const URING: [(&str, &str); 3] = [
+    ("io_uring_setup", ""),
+    ("io_uring_register", "IORING_REGISTER_PROBE"),
+    ("io_uring_enter", ""),
 ];
 
 /// Calls that are harmless on what is no file: on pipes, sockets, terminals, and the reactor's own descriptors.
 const ON_STREAMS: [&str; 5] = ["read", "write", "close", "fcntl", "recvfrom"];
 
-/// Whether a line of the trace, behind the thread's number, is a call that may stand on the executor's thread.
+/// Whether a line of the trace, behind the thread's number, is a call that may stand on the executor's thread in this
+/// build.
 fn is_allowed(call: &str) -> bool {
+    let listed = |list: &[(&str, &str)]| {
+        let name = call.split('(').next();
+        list.iter()
+            .any(|(allowed, how)| name == Some(allowed) && call.contains(how))
+    };
+    is_always_allowed(call)
+        || cfg!(feature = "nowait") && listed(&NOWAIT)
+        || cfg!(feature = "uring") && listed(&URING)
+}
+
+/// Whether it may in every build.
+fn is_always_allowed(call: &str) -> bool {
     let (name, args) = call.split_once('(').unwrap_or((call, ""));
     // The first argument with what strace says it leads to: `7<pipe:[123]>`.
     let target = args
@@ -244,7 +270,7 @@ fn the_watch_over_the_trace_sees_what_it_is_there_for() {
         "lseek(3</tmp/x>, 0, SEEK_CUR) = 0",
         "getcwd(\"/\", 512) = 2",
     ] {
-        assert!(!is_allowed(call), "{call}");
+        assert!(!is_always_allowed(call), "{call}");
     }
     for call in [
         "futex(0x7f, FUTEX_WAIT_PRIVATE, 0, NULL <unfinished ...>",
@@ -254,7 +280,18 @@ fn the_watch_over_the_trace_sees_what_it_is_there_for() {
         "preadv2(3<pipe:[5]>, [], 1, -1, RWF_NOWAIT) = 1",
         "read(3</tmp/dir/fifo>, ...",
     ] {
-        assert!(is_allowed(call), "{call}");
+        assert!(is_always_allowed(call), "{call}");
+    }
+    // No feature waits for a file, or asks one about more than its length.
+    for call in [
+        "preadv2(3</tmp/x>, [], 1, 0, 0) = 1",
+        "pwritev2(3</tmp/x>, [], 1, 0, RWF_NOWAIT) = 1",
+        r#"statx(3</tmp/x>, "", AT_STATX_SYNC_AS_STAT|AT_EMPTY_PATH, STATX_SIZE, {}) = 0"#,
+        r#"statx(AT_FDCWD</>, "/x", AT_STATX_DONT_SYNC, STATX_SIZE, {}) = 0"#,
+        "pread64(3</tmp/x>, ...",
+        "close(3</tmp/x>) = 0",
+    ] {
+        assert!(!is_allowed(call), "{call}");
     }
 }
 
@@ -831,6 +868,8 @@ async fn every_operation(dir: &Path) {
     temporary.temporary_directory().await.unwrap().keep();
     mark("temporary_directory, cancelled");
     poll_once(temporary.temporary_directory()).await;
+    #[cfg(feature = "testing")]
+    every_operation_of_tests().await;
     mark("set_max_concurrent_operations");
     aiofiles::set_max_concurrent_operations(64);
     // What is given back by a timer is given back there, too.
@@ -945,6 +984,29 @@ async fn every_operation_of_python(dir: &Path, file: &Path) {
     mark("sameopenfile");
     let open = File::open(file).await.unwrap();
     assert!(path::sameopenfile(&open, &open).await.unwrap());
+}
+
+/// What is there for tests and asks the file system for something.
+#[cfg(feature = "testing")]
+async fn every_operation_of_tests() {
+    use aiofiles::testing::memory_dir;
+
+    mark("memory_dir");
+    let memory = match memory_dir().await {
+        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+            return skip("a file system in memory");
+        }
+        memory => memory.unwrap(),
+    };
+    mark("a file in memory");
+    let path = memory.path().join("file");
+    aiofiles::write(&path, "text").await.unwrap();
+    let mut file = File::open(&path).await.unwrap();
+    file.read_exact(&mut [0; 4]).await.unwrap();
+    mark("the drop of a directory in memory");
+    drop((file, memory));
+    mark("memory_dir, cancelled");
+    poll_once(memory_dir()).await;
 }
 
 /// The methods of `Dir`.

@@ -44,6 +44,15 @@ pub struct Backend {
     overflows: u64,
 }
 
+/// What has happened on rings.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RingFigures {
+    pub(super) submitted: u64,
+    pub(super) completed: u64,
+    pub(super) retried: u64,
+    pub(super) overflows: u64,
+}
+
 /// Tells which backend runs, why, and what it has done so far.
 ///
 /// The counters belong to the whole process. They are read one after another, so they may be from slightly different

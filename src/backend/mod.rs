@@ -1,7 +1,7 @@
 //! The seam between what a user names and what the operating system does.
 //!
-//! An operation is a value that owns everything it touches. [`submit`] gives it to whatever performs it, today always
-//! the thread pool, and returns the future that waits for it.
+//! An operation is a value that owns everything it touches. [`submit`] gives it to the thread pool, [`transfer`] to a ring
+//! of io_uring if that is the right place, and both return the future that waits for it.
 //!
 //! # Following one read
 //!
@@ -9,6 +9,10 @@
 //! 2. `stream/read.rs`: what was read ahead is copied out; otherwise a job that fills a buffer is given to
 //! 3. `backend/pool.rs`, [`spawn`]: the queue, and a drainer on the `blocking` pool that runs the job, which calls
 //! 4. `backend/sys/mod.rs`, [`sys::read_at`]: `pread(2)`.
+//!
+//! With the feature `nowait`, step 2 asks `backend/cache.rs` first, and most reads end there. With the feature `uring`, the
+//! block is filled by way of `backend/transfer.rs`, whose operations have two interpretations: `run`, for the pool, and an
+//! entry in `backend/uring/encode.rs`.
 //!
 //! The rooms here never name `File` of this crate; the rooms above never name threads.
 

@@ -1,6 +1,7 @@
 //! io_uring of a build without it: every operation goes to the pool.
 
 use super::description::Description;
+use super::info::RingFigures;
 use super::op::Op;
 use super::slot::InFlight;
 
@@ -37,16 +38,8 @@ pub(super) fn refusal() -> Option<&'static str> {
 #[inline(always)]
 pub(super) fn reap() {}
 
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Figures {
-    pub(super) submitted: u64,
-    pub(super) completed: u64,
-    pub(super) retried: u64,
-    pub(super) overflows: u64,
-}
-
-pub(super) fn figures() -> Figures {
-    Figures::default()
+pub(super) fn figures() -> RingFigures {
+    RingFigures::default()
 }
 
 /// Plain system calls by way of a ring: none.

@@ -1,4 +1,11 @@
 //! The operations that move bytes and have two interpretations: each can be run, and each can be an entry of a ring.
+#![cfg_attr(
+    not(all(feature = "uring", target_os = "linux")),
+    allow(
+        dead_code,
+        reason = "only what a ring has done is looked at step by step"
+    )
+)]
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -12,13 +19,6 @@ use super::{pool, sys};
 use crate::buf::{self, BufResult, IoBuf, IoBufMut};
 
 /// What came of a step of an operation.
-#[cfg_attr(
-    not(all(feature = "uring", target_os = "linux")),
-    allow(
-        dead_code,
-        reason = "only what a ring has done is looked at step by step"
-    )
-)]
 pub(crate) enum Step<O: Op> {
     Done(O::Output),
     /// It has more to do.
@@ -93,13 +93,6 @@ impl<B: IoBufMut> ReadAt<B> {
     }
 
     /// What one step found, or failed with.
-    #[cfg_attr(
-        not(all(feature = "uring", target_os = "linux")),
-        allow(
-            dead_code,
-            reason = "only what a ring has done is looked at step by step"
-        )
-    )]
     pub(super) fn step(mut self, result: io::Result<usize>) -> Step<Self> {
         let more = match &result {
             Ok(n) => {
@@ -192,13 +185,6 @@ impl<B: IoBuf, D: FnOnce(&io::Result<usize>) + Send + 'static> WriteAt<B, D> {
     }
 
     /// What one step wrote, or failed with.
-    #[cfg_attr(
-        not(all(feature = "uring", target_os = "linux")),
-        allow(
-            dead_code,
-            reason = "only what a ring has done is looked at step by step"
-        )
-    )]
     pub(super) fn step(mut self, result: io::Result<usize>) -> Step<Self> {
         let result = match result {
             Ok(0) if self.whole => Err(io::ErrorKind::WriteZero.into()),
@@ -265,13 +251,6 @@ impl<T: Then> Op for Fill<T> {
 
 impl<T: Then> Fill<T> {
     /// What the block holds now, or why it holds nothing.
-    #[cfg_attr(
-        not(all(feature = "uring", target_os = "linux")),
-        allow(
-            dead_code,
-            reason = "only what a ring has done is looked at step by step"
-        )
-    )]
     pub(super) fn step(mut self, result: io::Result<usize>) -> Step<Self> {
         let result = result.map(|n| buf::append(&mut self.bytes, self.len, |_| n));
         match self.then.filled(self.bytes, Ok(result)) {

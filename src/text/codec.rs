@@ -523,6 +523,16 @@ fn utf_16(
 }
 
 impl Encoding {
+    /// The bytes of `text`, if the encoding has them as they are.
+    pub(super) fn as_it_is(self, text: &str, errors: Errors) -> Option<&[u8]> {
+        let same = match self.0 {
+            Kind::Utf8 | Kind::Utf8Sig => errors != Errors::SurrogateEscape,
+            Kind::Ascii | Kind::Latin1 => text.is_ascii(),
+            _ => false,
+        };
+        same.then_some(text.as_bytes())
+    }
+
     /// Appends the bytes of `text` to `out`. An error leaves `out` as it was.
     ///
     /// `state` is that of the decoder of the same file, for the order of bytes.
@@ -533,6 +543,10 @@ impl Encoding {
         state: State,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
+        if let Some(bytes) = self.as_it_is(text, errors) {
+            out.extend_from_slice(bytes);
+            return Ok(());
+        }
         let begin = out.len();
         let wide = |order: fn(u16) -> [u8; 2]| {
             move |character: char, out: &mut Vec<u8>| {
@@ -547,14 +561,6 @@ impl Encoding {
             }
         };
         let encoded = match self.0 {
-            Kind::Utf8 | Kind::Utf8Sig if errors != Errors::SurrogateEscape => {
-                out.extend_from_slice(text.as_bytes());
-                Ok(())
-            }
-            Kind::Ascii | Kind::Latin1 if text.is_ascii() => {
-                out.extend_from_slice(text.as_bytes());
-                Ok(())
-            }
             Kind::Utf8 | Kind::Utf8Sig => each(text, errors, out, |character, out| {
                 out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
                 true

@@ -561,8 +561,19 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
         } = self.options;
         let translated = newline.written().map(|end| text.replace('\n', end));
         let text_of_file = translated.as_deref().unwrap_or(text);
-        encoding.encode(text_of_file, errors, state, &mut self.out)?;
-        poll_fn(|cx| self.poll_out(cx)).await?;
+        // Only behind a byte order mark, text that is bytes as it is has to be copied.
+        let direct = encoding.as_it_is(text_of_file, errors);
+        let mut direct = direct.filter(|_| self.out.is_empty());
+        if direct.is_none() {
+            encoding.encode(text_of_file, errors, state, &mut self.out)?;
+        }
+        poll_fn(|cx| {
+            if let Some(bytes) = direct.take() {
+                ready!(self.poll_direct(cx, bytes))?;
+            }
+            self.poll_out(cx)
+        })
+        .await?;
         if self.options.line_buffering && text.contains(['\n', '\r']) {
             self.flush().await?;
         }
@@ -632,6 +643,37 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
         let closed = poll_fn(|cx| Pin::new(&mut self.file).poll_close(cx)).await;
         self.forget(State::Begin, false, 0);
         written.and(closed)
+    }
+
+    /// Offers these bytes to the file once. If it does not take all of them, they are what is to be handed over, as if
+    /// they had been that before.
+    fn poll_direct(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<()>> {
+        /// Keeps the bytes in the end, also if the file panics.
+        struct Kept<'a>(&'a mut Vec<u8>, &'a [u8]);
+        impl Drop for Kept<'_> {
+            fn drop(&mut self) {
+                self.0.extend_from_slice(self.1);
+            }
+        }
+
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut kept = Kept(&mut self.out, bytes);
+        let error = match ready!(Pin::new(&mut self.file).poll_write(cx, bytes)) {
+            Ok(0) => ErrorKind::WriteZero.into(),
+            Ok(n) => {
+                match n < bytes.len() {
+                    true => self.accepted = n,
+                    false => kept.1 = &[],
+                }
+                return Poll::Ready(Ok(()));
+            }
+            Err(error) => error,
+        };
+        // Nothing of a character was accepted, so there is no rest of one.
+        kept.1 = &[];
+        Poll::Ready(Err(error))
     }
 
     /// Hands over what was not accepted yet.

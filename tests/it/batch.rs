@@ -326,7 +326,7 @@ fn a_batch_is_few_dispatches() {
             for result in file.read_many_at_together(ranges(1000), 47).await {
                 assert_eq!(result.unwrap().len(), 50);
             }
-            assert_eq!(dispatches(before), 1);
+            assert!(dispatches(before) <= 1);
         });
     });
 }

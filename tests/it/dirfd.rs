@@ -376,6 +376,7 @@ fn no_descriptor_is_left() {
                 drop((dir, sub));
             };
             // The reactor and the pool have descriptors of their own by then.
+            smol::Timer::after(std::time::Duration::from_millis(1)).await;
             round(true).await;
             let idle = async || {
                 loop {

@@ -36,6 +36,8 @@ mod dirs;
 mod executor;
 mod files;
 mod kernel_errors;
+#[cfg(feature = "testing")]
+mod memory;
 #[cfg(all(feature = "nowait", target_os = "linux"))]
 mod nowait;
 mod oracle;

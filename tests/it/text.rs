@@ -1,6 +1,7 @@
 //! Text files: what Python's do, whatever pieces the bytes come in, and without its defects.
 
 use std::io::{self, ErrorKind, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::str::FromStr as _;
 use std::task::{Context, Poll};
@@ -736,6 +737,120 @@ fn a_write_that_failed_leaves_whole_characters_and_the_next_one_goes_on() {
             file.write("!").await.unwrap();
             assert_eq!(file.get_ref().bytes, "é!".as_bytes());
         });
+    }
+}
+
+/// A file without positions that takes what it likes, fails and panics, and remembers what it was offered.
+#[derive(Debug)]
+struct Moody {
+    rng: Rng,
+    /// What each write was of, and what came of it.
+    offered: Vec<(Vec<u8>, String)>,
+    bytes: Vec<u8>,
+}
+
+impl AsyncRead for Moody {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(0))
+    }
+}
+
+impl AsyncBufRead for Moody {
+    fn poll_fill_buf(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        Poll::Ready(Ok(&[]))
+    }
+
+    fn consume(self: Pin<&mut Self>, _: usize) {}
+}
+
+impl AsyncWrite for Moody {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = match self.rng.u8(..8) {
+            0 => Poll::Ready(Ok(0)),
+            1 => Poll::Ready(Err(ErrorKind::StorageFull.into())),
+            2 => {
+                self.offered.push((buf.to_vec(), "panic".to_owned()));
+                resume_unwind(Box::new("in a bad mood"));
+            }
+            3 | 4 => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            5 => Poll::Ready(Ok(self.rng.usize(..=buf.len()))),
+            _ => Poll::Ready(Ok(buf.len())),
+        };
+        if let Poll::Ready(Ok(n)) = result {
+            self.bytes.extend_from_slice(&buf[..n]);
+        }
+        self.offered.push((buf.to_vec(), format!("{result:?}")));
+        result
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncSeek for Moody {
+    fn poll_seek(self: Pin<&mut Self>, _: &mut Context<'_>, _: SeekFrom) -> Poll<io::Result<u64>> {
+        Poll::Ready(Err(ErrorKind::NotSeekable.into()))
+    }
+}
+
+/// Text that is bytes as it is goes to the file from where the caller has it. The file sees the same writes as of text
+/// that is encoded first, whatever it answers and wherever a write is given up.
+#[test]
+fn what_need_not_be_encoded_is_written_like_what_must_be() {
+    let seed = Seed::new();
+    for encoding in [Encoding::UTF_8, Encoding::UTF_8_SIG] {
+        for newline in [Newline::Keep, Newline::CrLf] {
+            let mut rng = seed.rng();
+            for _ in 0..iterations(300) {
+                let moods = rng.fork();
+                // With `SurrogateEscape`, each character is looked at.
+                let mut files = [Errors::Strict, Errors::SurrogateEscape].map(|errors| {
+                    let options = TextOptions::new().encoding(encoding).newline(newline);
+                    options.errors(errors).wrap(Moody {
+                        rng: moods.clone(),
+                        offered: Vec::new(),
+                        bytes: Vec::new(),
+                    })
+                });
+                for _ in 0..10 {
+                    let len = rng.usize(..5);
+                    let text = format!("{}\n", random_text(&mut rng, len));
+                    let text = &text[..text.len() - rng.usize(..2)];
+                    let (flushes, polls) = (rng.u8(..4) == 0, rng.usize(1..5));
+                    let [direct, encoded] = files.each_mut().map(|file| {
+                        let call = async {
+                            match flushes {
+                                true => file.flush().await.map(|()| 0),
+                                false => file.write(text).await,
+                            }
+                        };
+                        let called =
+                            catch_unwind(AssertUnwindSafe(|| block_on(poll_n(call, polls))));
+                        format!("{:?}", called.map_err(drop))
+                    });
+                    assert_eq!(direct, encoded);
+                }
+                let [direct, encoded] = files.each_ref().map(TextFile::get_ref);
+                assert_eq!(direct.offered, encoded.offered);
+                assert_eq!(direct.bytes, encoded.bytes);
+            }
+        }
     }
 }
 

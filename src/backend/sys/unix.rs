@@ -734,6 +734,22 @@ fn on_real_file_system(_: &File, _: u64) -> bool {
     true
 }
 
+/// Whether the file system of `path` lives in memory.
+#[cfg(all(feature = "testing", target_os = "linux"))]
+pub(crate) fn is_in_memory(path: &Path) -> io::Result<bool> {
+    /// Magic numbers of tmpfs and ramfs.
+    const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
+    let stat = call(Call::Metadata, || Ok(rustix::fs::statfs(path)?))?;
+    // They have 32 bits, whatever the type of the field has here.
+    Ok(IN_MEMORY.contains(&(stat.f_type as u32)))
+}
+
+/// No such file system is known here.
+#[cfg(all(feature = "testing", not(target_os = "linux")))]
+pub(crate) fn is_in_memory(_: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// Has the kernel copy; `None` where it cannot.
 #[cfg(target_os = "linux")]
 pub(super) fn kernel_copy(

@@ -282,6 +282,11 @@ pub(crate) fn file_too_large() -> io::Error {
     io::Error::from_raw_os_error(ERROR_FILE_TOO_LARGE)
 }
 
+#[cfg(feature = "testing")]
+pub(crate) fn is_in_memory(_: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
 pub(super) fn kernel_copy(
     _: &File,
     _: u64,

@@ -33,6 +33,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use io_uring::{Probe, opcode, squeue};
 
 use super::description::Description;
+use super::info::RingFigures;
 use super::op::Op;
 use super::slot::{InFlight, Slot};
 use super::transfer::Step;
@@ -144,19 +145,11 @@ fn each_ring(mut call: impl FnMut(&'static Ring)) {
     }
 }
 
-/// Figures for [`backend()`](crate::backend()).
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Figures {
-    pub(super) submitted: u64,
-    pub(super) completed: u64,
-    pub(super) retried: u64,
-    pub(super) overflows: u64,
-}
-
-pub(super) fn figures() -> Figures {
-    let mut sum = Figures {
+/// What has happened on all rings.
+pub(super) fn figures() -> RingFigures {
+    let mut sum = RingFigures {
         retried: RETRIED.load(Ordering::Relaxed),
-        ..Figures::default()
+        ..RingFigures::default()
     };
     each_ring(|ring| {
         let counters = &ring.counters;

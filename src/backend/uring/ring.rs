@@ -180,7 +180,7 @@ impl Ring {
         }
 
         // Often it is done by now. If not, somebody is to notice.
-        self.reap();
+        self.reap_here();
         if self.in_flight() > 0 {
             self.watch.set(self, others == 0);
         }
@@ -280,9 +280,13 @@ impl Ring {
 
     /// Completes what the kernel has done. If another thread is at it, that does so once more.
     pub(super) fn reap(&self) {
-        if self.in_flight() == 0 || self.process != std::process::id() {
-            return;
+        if self.in_flight() > 0 && self.process == std::process::id() {
+            self.reap_here();
         }
+    }
+
+    /// The same, in the process that made the ring.
+    fn reap_here(&self) {
         self.reaping.take(
             || self.copy_completions(),
             |completions| completions.into_iter().for_each(|it| self.complete(it)),

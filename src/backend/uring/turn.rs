@@ -1,4 +1,8 @@
 //! Taking turns at something that one thread does for all.
+#![allow(
+    clippy::missing_const_for_thread_local,
+    reason = "a model checker's thread-locals have no such form"
+)]
 
 use std::cell::Cell;
 use std::sync::TryLockError;
