@@ -2,9 +2,10 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::backend::{self, Cached, Description, DirectAlignment, ReadAt, WriteAt, sys};
+use crate::backend::{self, Cached, Description, DirectAlignment, InFlight, ReadAt, WriteAt, sys};
 use crate::buf::{self, BufResult, IoBuf, IoBufMut};
 use crate::fairness;
 use crate::file::File;
@@ -387,14 +388,14 @@ impl File {
                 Cached::Miss => {}
             }
         }
-        backend::transfer(ReadAt {
+        let read = backend::transfer(ReadAt {
             description: description.clone(),
             buf,
             offset,
             filled,
             whole,
-        })
-        .await
+        });
+        taking_turns(read).await
     }
 
     /// Dispatches a read with its buffer.
@@ -424,15 +425,15 @@ impl File {
         };
         let begun = stream.begin_write_at().await;
         let number = begun.number();
-        let (result, buf) = backend::transfer(WriteAt {
+        let write = backend::transfer(WriteAt {
             description,
             buf,
             offset,
             written: 0,
             whole,
             done: |result: &io::Result<usize>| begun.end(result),
-        })
-        .await;
+        });
+        let (result, buf) = taking_turns(write).await;
         if result.is_err() {
             stream.told(number);
         }
@@ -492,6 +493,24 @@ async fn read_cached<B: IoBufMut>(description: &Description, buf: &mut B, offset
     });
     fairness::charge(filled.unwrap_or(0));
     cached
+}
+
+/// Waits for an operation. What a ring has done at once is a ready answer like others: when there were enough of them in a
+/// row, other tasks have their turn.
+async fn taking_turns<B>(mut in_flight: InFlight<BufResult<usize, B>>) -> BufResult<usize, B> {
+    let mut has_waited = false;
+    let output = poll_fn(|cx| {
+        let output = Pin::new(&mut in_flight).poll(cx);
+        has_waited |= output.is_pending();
+        output
+    })
+    .await;
+    if !has_waited {
+        fairness::charge(*output.0.as_ref().unwrap_or(&0));
+        let mut waited = false;
+        poll_fn(|cx| fairness::poll_turn(&mut waited, cx)).await;
+    }
+    output
 }
 
 /// Whether a byte can stand at `offset`.

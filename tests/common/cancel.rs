@@ -34,7 +34,7 @@ pub async fn poll_n<F: Future>(future: F, polls: usize) -> Option<F::Output> {
 }
 
 /// One poll from outside any runtime; nobody is told when the future could go on.
-pub fn poll_now<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+pub fn poll_now<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 

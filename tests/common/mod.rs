@@ -44,6 +44,8 @@
 //!   which other tests of the binary would disturb. `AIOFILES_TEST_SCALE`, seeds and skips pass through.
 //! * [`alone_under`]`(&["unshare", "-m"], || ...)`: the same, started by a command; ask [`succeeds`]`(&["unshare", "-m",
 //!   "true"])` first and skip where it cannot be had. [`is_alone`]`()` tells the new process from the first one.
+//! * On Linux, [`seccomp::refuse`]`(call, Verdict::Error(EPERM))`: what a sandbox does, for the rest of the process. With
+//!   `AIOFILES_TEST_REFUSE_URING=EPERM` in the environment every test binary refuses io_uring to itself.
 //! * [`run_checks`]`(&[(name, check)])`: libtest's words for a binary with a `main` of its own (`harness = false`).
 //! * [`within_limit`]`(name, || ...)`: runs a closure on a thread of its own and panics with the name if it hangs.
 
@@ -61,6 +63,8 @@ mod cancel;
 mod checks;
 pub mod hostile;
 mod runtime;
+#[cfg(target_os = "linux")]
+pub mod seccomp;
 mod tools;
 
 pub use cancel::{CountingWaker, poll_n, poll_now, poll_once};

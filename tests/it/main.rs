@@ -38,6 +38,8 @@ mod files;
 mod kernel_errors;
 #[cfg(feature = "testing")]
 mod memory;
+#[cfg(all(feature = "nowait", target_os = "linux"))]
+mod nowait;
 mod oracle;
 #[cfg(unix)]
 mod os;
@@ -54,4 +56,6 @@ mod text;
 mod tracing;
 #[cfg(not(feature = "tracing"))]
 mod untold;
+#[cfg(all(feature = "uring", target_os = "linux"))]
+mod uring;
 mod wrap;

@@ -225,6 +225,15 @@ fn make(place: &AtomicPtr<Ring>) -> Option<&'static Ring> {
     None
 }
 
+/// The kernel takes nothing more from a ring, as when a program gave up its rights: then none is used any more.
+fn give_up(ring: &'static Ring, error: &io::Error) {
+    // One that is only tried out has an answer of its own.
+    let is_ours = |place| made(place).is_some_and(|known| std::ptr::eq(known, ring));
+    if ALL.iter().any(is_ours) {
+        let _ = REFUSED.set(format!("io_uring is refused by now: {error}"));
+    }
+}
+
 /// Why this process is to have no ring, if that is known beforehand.
 fn unwanted() -> Option<&'static str> {
     if *Wish::of_process() == Wish::Pool {

@@ -200,6 +200,7 @@ impl Ring {
                 Err(error) if is_for_good(&error) => {
                     // Nobody enters it again, so what the kernel has not taken is ours.
                     self.is_dead.store(true, Ordering::Relaxed);
+                    super::give_up(self, &error);
                     return submitting.queued.drain(..).collect();
                 }
                 Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
