@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_lite::Stream;
 
+use crate::at;
 use crate::backend::{self, Cached, Description, InFlight, Place, ReadAt, sys};
 use crate::buf::{self, BufResult};
 use crate::error::{Context as _, same_error};
@@ -141,7 +142,7 @@ impl File {
                 break;
             };
             let group = with_ranges(group.into_iter().flatten(), &ranges);
-            let (result, bytes) = read.await;
+            let (result, bytes) = at::taking_turns(read).await;
             let read = result.map(|_| without_spare(bytes));
             for (index, part) in divide(group, read) {
                 results[index] = part;
