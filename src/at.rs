@@ -497,7 +497,9 @@ async fn read_cached<B: IoBufMut>(description: &Description, buf: &mut B, offset
 
 /// Waits for an operation. What a ring has done at once is a ready answer like others: when there were enough of them in a
 /// row, other tasks have their turn.
-async fn taking_turns<B>(mut in_flight: InFlight<BufResult<usize, B>>) -> BufResult<usize, B> {
+pub(crate) async fn taking_turns<B>(
+    mut in_flight: InFlight<BufResult<usize, B>>,
+) -> BufResult<usize, B> {
     let mut has_waited = false;
     let output = poll_fn(|cx| {
         let output = Pin::new(&mut in_flight).poll(cx);

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_lite::Stream;
 
+use crate::at;
 use crate::backend::{self, Cached, Description, Fallible, InFlight, Place, ReadAt, sys};
 use crate::buf::{self, BufResult};
 use crate::error::{Context as _, same_error};
@@ -24,8 +25,8 @@ use crate::settle;
 const READS: usize = 256;
 const BYTES: u64 = 16 * 1024 * 1024;
 
-/// How many reads wait for the device at the same time.
-const AT_ONCE: usize = 64;
+/// How many bytes wait for the device at the same time.
+const AT_ONCE: u64 = 256 * 1024;
 
 /// Neighbours are not read together beyond this size.
 const TOGETHER: u64 = 1024 * 1024;
@@ -130,18 +131,21 @@ impl File {
         }
         // What waits for the device waits there together, if that takes no threads.
         let mut on_their_way = VecDeque::new();
+        // What is in memory after all is copied when it is asked for: not more than one poll may copy.
+        let mut room = AT_ONCE;
         loop {
-            while on_their_way.len() < AT_ONCE
-                && let Some(group) = rest.peek()
-                && let Some(read) = begin_on_ring(&description, &ranges, group)
+            while let Some(group) = rest.peek()
+                && let Some((len, read)) = begin_on_ring(&description, &ranges, group, room)
             {
-                on_their_way.push_back((rest.next(), read));
+                room -= len;
+                on_their_way.push_back((rest.next(), len, read));
             }
-            let Some((group, read)) = on_their_way.pop_front() else {
+            let Some((group, len, read)) = on_their_way.pop_front() else {
                 break;
             };
+            room += len;
             let group = with_ranges(group.into_iter().flatten(), &ranges);
-            let (result, bytes) = read.await;
+            let (result, bytes) = at::taking_turns(read).await;
             let read = result.map(|_| without_spare(bytes));
             for (index, part) in divide(group, read) {
                 results[index] = part;
@@ -223,28 +227,29 @@ fn with_ranges(
     group.map(|index| (index, ranges[index].clone())).collect()
 }
 
-/// Begins to read a group of ranges by a ring, if that is the right place for it.
+/// Begins to read a group of ranges by a ring, if that is the right place for it and they are `room` bytes at most.
 fn begin_on_ring(
     description: &Arc<Description>,
     ranges: &[Range<u64>],
     group: &[usize],
-) -> Option<InFlight<BufResult<usize, Vec<u8>>>> {
-    const MOST: u64 = 256 * 1024;
+    room: u64,
+) -> Option<(u64, InFlight<BufResult<usize, Vec<u8>>>)> {
     if !description.fills_by_ring() {
         return None;
     }
     let all = span(&with_ranges(group.iter().copied(), ranges))?;
     let len = all.end - all.start;
-    if !(1..=MOST).contains(&len) {
+    if !(1..=room).contains(&len) {
         return None;
     }
-    Some(backend::transfer(ReadAt {
+    let read = backend::transfer(ReadAt {
         description: description.clone(),
         buf: Vec::with_capacity(len as usize),
         offset: all.start,
         filled: 0,
         whole: true,
-    }))
+    });
+    Some((len, read))
 }
 
 /// The range of a group that has one.

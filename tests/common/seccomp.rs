@@ -86,9 +86,9 @@ pub fn refuses_uring() -> bool {
     env::var_os("AIOFILES_TEST_REFUSE_URING").is_some_and(|name| !name.is_empty())
 }
 
-/// What the loader calls before `main`.
-// SAFETY: the section holds addresses of functions with the C ABI. This one ignores the arguments it is given, and
-// neither unwinds, because a panic in such a function ends the process, nor needs anything that only `main` sets up.
+/// What the loader calls before `main`: the section holds addresses of functions with the C ABI. This one ignores the
+/// arguments it is given, and neither unwinds, because a panic in such a function ends the process, nor needs anything that
+/// only `main` sets up.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static BEFORE_MAIN: extern "C" fn() = before_main;

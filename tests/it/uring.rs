@@ -246,7 +246,7 @@ fn a_loop_of_reads_by_ring_does_not_keep_the_executor_to_itself() {
         return;
     }
     on_runtimes(&[Kind::SmolOne, Kind::TokioCurrent], |rt| {
-        a_loop_of_reads_takes_turns(rt, by_ring(), false)
+        a_loop_of_reads_takes_turns(rt, by_ring())
     });
 }
 
@@ -737,7 +737,7 @@ fn refused(call: std::ffi::c_long, code: i32, why: &str) {
 #[test]
 fn rings_that_are_not_permitted_are_not_missed() {
     alone_under(AUTO, || {
-        refused(IO_URING_SETUP, libc::EPERM, "not permitted")
+        refused(IO_URING_SETUP, libc::EPERM, "not permitted");
     });
 }
 
