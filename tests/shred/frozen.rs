@@ -5,6 +5,7 @@ use std::fs;
 use std::future::Future;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::process::{Child, Command, Stdio};
@@ -241,6 +242,31 @@ fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
     }
 }
 
+/// A child of `fork` polls what its parent waits for, and gives it up: that neither ends it nor does anything to the ring.
+fn fork(waiting: &mut Vec<Pending<'_, ()>>) {
+    // SAFETY: only this thread goes on in the child. It allocates, which the C library allows there, takes no lock that
+    // another thread could have at this time, when all wait for the device, and ends.
+    match unsafe { libc::fork() } {
+        0 => {
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                let pending = |future: &mut Pending<'_, ()>| poll_now(pin!(future)).is_pending();
+                let all_pending = waiting.iter_mut().all(pending);
+                waiting.clear();
+                all_pending
+            }));
+            let code = if let Ok(true) = polled { 0 } else { 1 };
+            // SAFETY: it does not return.
+            unsafe { libc::_exit(code) }
+        }
+        child => {
+            let mut status = -1;
+            // SAFETY: it is our child, and the status has a place.
+            let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!((waited, status), (child, 0));
+        }
+    }
+}
+
 /// One round: what is on its way while one of the file systems is frozen, and what is there after that.
 fn round(mounts: &Mounts, frozen: &str) {
     let path = mounts.at("inner").join("file");
@@ -269,6 +295,7 @@ fn round(mounts: &Mounts, frozen: &str) {
         in_flight += 2 * READ as u64 + 1;
     }
     assert_eq!(on_rings(), in_flight);
+    fork(&mut waiting);
     let mut ended = end_runtimes(&kept);
     in_flight += ended.len() as u64;
     if frozen == "outer" {
