@@ -227,13 +227,16 @@ fn with_ranges(
     group.map(|index| (index, ranges[index].clone())).collect()
 }
 
+/// A read on its way.
+type Read = InFlight<BufResult<usize, Vec<u8>>>;
+
 /// Begins to read a group of ranges by a ring, if that is the right place for it and they are `room` bytes at most.
 fn begin_on_ring(
     description: &Arc<Description>,
     ranges: &[Range<u64>],
     group: &[usize],
     room: u64,
-) -> Option<(u64, InFlight<BufResult<usize, Vec<u8>>>)> {
+) -> Option<(u64, Read)> {
     if !description.fills_by_ring() {
         return None;
     }
