@@ -21,7 +21,6 @@ pub(super) struct Turn {
 
 super::sync::thread_local! {
     /// For which turn this thread does what follows the work, and comes back to look whether there is more.
-    #[allow(clippy::missing_const_for_thread_local, reason = "a model checker's has no such thing")]
     static FOLLOWS: Cell<*const Turn> = Cell::new(std::ptr::null());
 }
 
