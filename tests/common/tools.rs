@@ -152,10 +152,13 @@ pub fn all_fd_count() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("/proc").count() - 1
 }
 
-/// Threads of this process.
+/// Threads of this process, without those that the kernel has added for io_uring.
 #[cfg(target_os = "linux")]
 pub fn thread_count() -> usize {
-    std::fs::read_dir("/proc/self/task").expect("/proc").count()
+    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc");
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| !name.starts_with("iou-")).count()
 }
 
 /// The most memory that this process has had, in KiB.
