@@ -22,6 +22,9 @@ mod op;
 mod slab;
 #[path = "../../../src/backend/slot.rs"]
 mod slot;
+#[path = "../../../src/backend/no_trace.rs"]
+#[allow(dead_code, reason = "nobody is told of anything here")]
+mod trace;
 #[path = "../../../src/backend/uring/turn.rs"]
 mod turn;
 
@@ -43,6 +46,7 @@ mod pool {
     use std::task::Waker;
 
     use crate::place::Place;
+    use crate::trace::Journey;
 
     pub(crate) trait Task: Send + Sync {
         fn run(self: Arc<Self>);
@@ -50,7 +54,7 @@ mod pool {
         fn place(&self) -> Place;
     }
 
-    pub(crate) fn run_slot(slot: Arc<dyn Task>) {
+    pub(crate) fn run_slot(slot: Arc<dyn Task>, _: Journey) {
         let _ = slot.place();
         loom::thread::spawn(move || slot.run());
     }

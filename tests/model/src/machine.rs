@@ -1,6 +1,7 @@
 //! A ring, and a kernel and a reactor for it.
 
 use std::cell::RefCell;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize as Count;
 
@@ -15,6 +16,7 @@ use crate::op::{Manner, Op};
 use crate::place::Place;
 use crate::slab::Key;
 use crate::slot::{InFlight, Slot};
+use crate::trace::{Journey, Name};
 
 /// What the kernel does with an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,12 +100,20 @@ impl Work {
 impl Op for Work {
     type Output = Work;
 
+    fn name(&self) -> Name {
+        Name
+    }
+
     fn manner(&self) -> Manner {
         self.manner
     }
 
     fn place(&self) -> Place {
         Place
+    }
+
+    fn error(_: &Work) -> Option<&io::Error> {
+        None
     }
 
     fn run(self) -> Work {
@@ -138,7 +148,7 @@ impl Travelling {
     fn complete(self, result: i32) {
         let Travelling { slot, mut op } = self;
         match result {
-            ELSEWHERE => slot.queue(op),
+            ELSEWHERE => slot.queue(op, Journey),
             PART if slot.is_wanted(&op) => {
                 op.way = Way::Later;
                 Travelling { slot, op }.send();
