@@ -129,7 +129,7 @@ impl File {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn read_to_end_at(&self, buf: Vec<u8>, offset: u64) -> BufResult<usize, Vec<u8>> {
-        self.read_operation(buf, offset, move |description, buf| {
+        self.read_operation("read to end at", buf, offset, move |description, buf| {
             let before = buf.len();
             let len = sys::file_metadata(description.file())?
                 .len()
@@ -180,23 +180,28 @@ impl File {
         bufs: Vec<B>,
         offset: u64,
     ) -> BufResult<usize, Vec<B>> {
-        self.read_operation(bufs, offset, move |description, bufs| {
-            let mut slices = bufs
-                .iter_mut()
-                .map(|buf| IoSliceMut::new(buf::zeroed(buf)))
-                .collect::<Vec<_>>();
-            for slice in &slices {
-                description.check_direct(slice.as_ptr(), slice.len(), offset)?;
-            }
-            let read = sys::read_vectored_at(description.file(), &mut slices, offset)?;
-            let mut left = read;
-            for buf in bufs {
-                let n = left.min(buf.bytes_total());
-                buf::set_content(buf, n);
-                left -= n;
-            }
-            Ok(read)
-        })
+        self.read_operation(
+            "read vectored at",
+            bufs,
+            offset,
+            move |description, bufs| {
+                let mut slices = bufs
+                    .iter_mut()
+                    .map(|buf| IoSliceMut::new(buf::zeroed(buf)))
+                    .collect::<Vec<_>>();
+                for slice in &slices {
+                    description.check_direct(slice.as_ptr(), slice.len(), offset)?;
+                }
+                let read = sys::read_vectored_at(description.file(), &mut slices, offset)?;
+                let mut left = read;
+                for buf in bufs {
+                    let n = left.min(buf.bytes_total());
+                    buf::set_content(buf, n);
+                    left -= n;
+                }
+                Ok(read)
+            },
+        )
         .await
     }
 
@@ -401,6 +406,7 @@ impl File {
     /// Dispatches a read with its buffer.
     async fn read_operation<B: Send + 'static, T: Send + 'static>(
         &self,
+        name: &'static str,
         mut buf: B,
         offset: u64,
         read: impl FnOnce(&Description, &mut B) -> io::Result<T> + Send + 'static,
@@ -409,7 +415,7 @@ impl File {
             Ok(description) => description.clone(),
             Err(error) => return (Err(error), buf),
         };
-        backend::query("read vectored at", description.place(), move || {
+        backend::query(name, description.place(), move || {
             description.prepare_cached();
             let result = read(&description, &mut buf);
             (result, buf)
@@ -480,8 +486,7 @@ impl File {
 /// Reads what the page cache has into the memory of a buffer. Before that, others have their turn, if this task has had
 /// enough of them.
 async fn read_cached<B: IoBufMut>(description: &Description, buf: &mut B, offset: u64) -> Cached {
-    let mut waited = false;
-    poll_fn(|cx| fairness::poll_turn(&mut waited, cx)).await;
+    fairness::turn().await;
     let mut cached = Cached::Miss;
     let filled = buf::fill(buf, |memory| {
         cached = description.read_cached(memory, offset);
@@ -509,8 +514,7 @@ pub(crate) async fn taking_turns<B>(
     .await;
     if !has_waited {
         fairness::charge(*output.0.as_ref().unwrap_or(&0));
-        let mut waited = false;
-        poll_fn(|cx| fairness::poll_turn(&mut waited, cx)).await;
+        fairness::turn().await;
     }
     output
 }

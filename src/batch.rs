@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -270,8 +270,7 @@ async fn read_cached(description: &Description, range: &Range<u64>) -> Option<Ve
     if !makes_sense(range) || !(1..=MOST).contains(&len) || !description.tries_cached() {
         return None;
     }
-    let mut waited = false;
-    poll_fn(|cx| fairness::poll_turn(&mut waited, cx)).await;
+    fairness::turn().await;
     let len = len as usize;
     let mut bytes = Vec::with_capacity(len);
     let mut cached = Cached::Miss;

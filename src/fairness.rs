@@ -4,6 +4,7 @@
 //! never let its executor go, so after a number of them in a row it yields once.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 /// So many ready answers in a row are enough.
@@ -30,6 +31,12 @@ pub(crate) fn count_turn() {
 pub(crate) fn charge(bytes: usize) {
     const ONE: usize = 4 * 1024;
     READY.set(READY.get().saturating_add((bytes / ONE) as u32));
+}
+
+/// The same as [`poll_turn`] for a call that has not waited yet.
+pub(crate) async fn turn() {
+    let mut waited = false;
+    poll_fn(|cx| poll_turn(&mut waited, cx)).await;
 }
 
 /// Counts one more poll, and is pending, with the task woken, if it has had enough of them. The poll after one that

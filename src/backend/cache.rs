@@ -64,11 +64,16 @@ pub(super) fn is_on() -> bool {
 
 /// Kernels 5.9 and 5.10 answer with an end that is none. No read would be wrong for that, but many in vain.
 fn kernel_errs() -> bool {
+    matches!(kernel(), (5, 9 | 10))
+}
+
+/// The version of the kernel.
+pub(super) fn kernel() -> (u32, u32) {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy();
-    let mut numbers = release.split('.').map(|word| word.parse::<u32>().ok());
-    let version = (numbers.next().flatten(), numbers.next().flatten());
-    matches!(version, (Some(5), Some(9 | 10)))
+    let number = |word: &str| word.parse::<u32>().ok();
+    let mut numbers = release.split(['.', '-', '+']).map_while(number);
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// What is known of one open file: whether its file system answers, and whether its pages are likely to be there.

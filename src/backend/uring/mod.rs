@@ -7,8 +7,7 @@
 //! * `slab.rs` says who owns what, and until when. `ring.rs` submits and reaps, `notify.rs` has the reactor watch. What the
 //!   threads agree on is apart from the kernel, so that it can be checked in all orders (`tests/model`): `flight.rs` counts
 //!   what is on its way, `turn.rs` sees to it that one thread at a time reaps, and `arm.rs` that the reactor tells.
-//! * `encode.rs` has the entries of the operations, `perform.rs` those of
-//!   plain system calls, for `AIOFILES_BACKEND=uring`.
+//! * `encode.rs` has the entries of the operations, `perform.rs` those of plain system calls, for `AIOFILES_BACKEND=uring`.
 //! * There are as many rings as processors, up to [`RINGS`]; each is made when it is first used, by a thread that was given
 //!   its number. Their flags are plain: with `COOP_TASKRUN` completions would wait for threads that are busy elsewhere,
 //!   `SINGLE_ISSUER` and `DEFER_TASKRUN` want one thread, and `SQPOLL` a processor.
@@ -43,7 +42,7 @@ use super::sync;
 use super::trace::{self, Journey, Route};
 use super::transfer::Step;
 use super::wish::Wish;
-use super::{executor, exit, fault, pool};
+use super::{cache, executor, exit, fault, pool};
 use ring::{OnRing, Ring};
 
 /// How many rings there may be.
@@ -244,19 +243,10 @@ fn unwanted() -> Option<&'static str> {
     if !cfg!(target_pointer_width = "64") || cfg!(target_arch = "powerpc64") {
         return Some("io_uring is not used on this architecture");
     }
-    if kernel() < (6, 1) {
+    if cache::kernel() < (6, 1) {
         return Some("io_uring is used from Linux 6.1 on");
     }
     None
-}
-
-/// The version of the kernel.
-fn kernel() -> (u32, u32) {
-    let name = rustix::system::uname();
-    let release = name.release().to_string_lossy();
-    let number = |word: &str| word.parse::<u32>().ok();
-    let mut numbers = release.split(['.', '-', '+']).map_while(number);
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Whether a ring could be had another time.
