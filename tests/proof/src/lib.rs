@@ -1,0 +1,7 @@
+//! What the proofs share: runtimes, data and seeds from `tests/common`, and tools of their own.
+//!
+//! A proof that needs root, a file system or a tool says `skipped: needs ...` where it is not there. What is mounted is
+//! mounted in a namespace of its own (`alone_under(&["unshare", "-m"], ...)`), so nothing is left behind.
+
+#[path = "../../common/mod.rs"]
+pub mod support;
