@@ -11,4 +11,6 @@
 pub mod support;
 
 #[cfg(target_os = "linux")]
+pub mod mounts;
+#[cfg(target_os = "linux")]
 pub mod shared;

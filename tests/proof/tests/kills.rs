@@ -413,10 +413,10 @@ fn kills(backend: &str) {
         temporary,
         submitted,
     } = tally;
-    eprintln!(
+    figure(&format!(
         "kills: {count} under {backend}, {amid} of them amid a write; {bytes} bytes and {versions} versions promised, \
          0 lost; {temporary} temporary files left, {submitted} operations on rings"
-    );
+    ));
 }
 
 /// Has a child write, and kills it `after` so many microseconds.
