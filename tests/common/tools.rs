@@ -117,6 +117,15 @@ pub fn skip(needs: &str) {
         .expect("standard error is open");
 }
 
+/// Tells the figures that a test has reached, whether it passes or fails. [`alone`] passes them on.
+pub fn report(figures: &str) {
+    // As for skips, libtest must not capture it.
+    let line = format!("figures: {figures}\n");
+    io::stderr()
+        .write_all(line.as_bytes())
+        .expect("standard error is open");
+}
+
 /// Whether this process may do what only root may: its new files belong to user 0.
 #[cfg(unix)]
 pub fn is_root() -> bool {
@@ -276,6 +285,9 @@ pub fn alone_under<B: FnOnce() + Send + 'static>(command: &[&str], body: B) {
     for line in err.lines() {
         if let Some(needs) = line.strip_prefix("skipped: needs ") {
             skip(needs.split(" [").next().unwrap_or(needs));
+        }
+        if let Some(figures) = line.strip_prefix("figures: ") {
+            report(figures);
         }
     }
 }
