@@ -5,3 +5,6 @@
 
 #[path = "../../common/mod.rs"]
 pub mod support;
+
+#[cfg(target_os = "linux")]
+pub mod backends;

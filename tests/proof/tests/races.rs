@@ -262,7 +262,7 @@ fn under_attack(
     mut round: impl FnMut(&Attack, usize) -> io::Result<()>,
 ) {
     let (mut rounds, mut failed) = (0, 0);
-    while attack.swaps() < swaps() {
+    while attack.swaps() < swaps() || rounds < swaps() / 50 {
         failed += usize::from(round(&attack, rounds).is_err());
         rounds += 1;
         outside.assert_untouched();
