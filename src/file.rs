@@ -731,6 +731,7 @@ impl File {
 
     /// The stream, unless the file is closed.
     pub(crate) fn stream(&self) -> io::Result<&Arc<Stream>> {
+        backend::fork::check()?;
         self.stream.as_ref().map(Handle::stream).ok_or_else(closed)
     }
 
@@ -764,6 +765,7 @@ impl File {
         let Some(handle) = &self.stream else {
             return Poll::Ready(Err(closed()));
         };
+        backend::fork::check()?;
         ready!(fairness::poll_turn(&mut self.waited, cx));
         let mut caller = handle.caller(role, cx);
         let result = poll(handle.stream(), &mut caller);
@@ -885,6 +887,7 @@ impl AsyncWrite for File {
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let file = self.get_mut();
+        backend::fork::check()?;
         // Begin: from here on the file closes by itself, whether or not anybody waits for it.
         if let Some(handle) = file.stream.take() {
             file.lent = Lent::default();

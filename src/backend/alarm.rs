@@ -1,7 +1,7 @@
 //! Timers of the reactor.
 //!
-//! `async-io` makes its reactor on first use, and panics if the process has no descriptors left for it. So it is only
-//! used once there are some.
+//! `async-io` makes its reactor on first use, and panics if the process has no descriptors or no thread left for it. So it
+//! is only used once there are some.
 
 use std::future::Future;
 use std::io;
@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
+
+use super::{fork, threads};
 
 /// Waits for some time.
 pub(crate) async fn pause(time: Duration) -> io::Result<()> {
@@ -20,9 +22,11 @@ pub(crate) async fn pause(time: Duration) -> io::Result<()> {
 
 /// Sees to it that the reactor can be used, or says why it cannot.
 pub(super) fn reactor() -> io::Result<()> {
+    fork::check()?;
     static IS_THERE: AtomicBool = AtomicBool::new(false);
     if !IS_THERE.load(Ordering::Relaxed) {
-        // It takes three descriptors on Linux, and no more elsewhere.
+        // It takes a thread, and three descriptors on Linux, and no more elsewhere.
+        threads::probe()?;
         let _room = (io::pipe()?, io::pipe()?);
         IS_THERE.store(true, Ordering::Relaxed);
     }

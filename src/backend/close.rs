@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use super::answer::Answer;
+use super::fork;
 use super::place::Place;
 use super::pool;
 use super::sys::{Call, call};
@@ -60,7 +61,7 @@ fn waiters() -> MutexGuard<'static, Waiters> {
 pub(super) fn close(file: File, device: Option<u64>, closed: Option<Arc<Answer<io::Result<()>>>>) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let closing = Closing { file, closed };
-    if pool::may_block() {
+    if pool::may_block() || fork::is_child() {
         return closing.run();
     }
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

@@ -14,6 +14,7 @@ use futures_lite::FutureExt;
 
 use super::answer::Answer;
 use super::executor;
+use super::fork;
 use super::place::Place;
 use super::pool;
 use super::sys::{Call, call};
@@ -106,7 +107,7 @@ pub(crate) async fn create_dir(options: DirOptions, path: PathBuf) -> io::Result
 }
 
 /// Drives the future on the pool, and waits for what comes of it. Where the user's own pool is to do it, of which `async-fs`
-/// knows nothing, `std` does the same there.
+/// knows nothing, or where there is no second thread for it, `std` does the same there.
 async fn driven<A, F, T>(
     (name, label): (&'static str, Label),
     what: Call,
@@ -120,7 +121,7 @@ where
     T: Send + 'static,
 {
     let place = Place::anywhere().labelled(label);
-    if executor::is_users_own() {
+    if fork::is_child() || executor::is_users_own() || !pool::can_nest() {
         return super::change(name, place, move || {
             call(what, || Ok(()))?;
             std(arguments)

@@ -31,6 +31,7 @@ mod executor;
 mod exit;
 #[cfg_attr(not(feature = "testing"), path = "no_fault.rs")]
 pub(crate) mod fault;
+pub(crate) mod fork;
 mod info;
 mod op;
 #[cfg(unix)]
@@ -38,9 +39,11 @@ mod outlet;
 mod place;
 mod pool;
 mod ready;
+mod refusal;
 mod slot;
 mod sync;
 pub(crate) mod sys;
+mod threads;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
 pub(crate) mod trace;
 mod transfer;

@@ -35,10 +35,18 @@ pub(crate) trait Op: Send + 'static {
 
     /// The error in what came of it, if there is one.
     fn error(output: &Self::Output) -> Option<&io::Error>;
+
+    /// Whether what comes of it would tell that it was refused.
+    fn tells() -> bool {
+        true
+    }
 }
 
 /// What comes of an operation, which may have failed.
 pub(crate) trait Fallible {
+    /// Whether there can be one at all.
+    const TELLS: bool = true;
+
     /// The error in it, if there is one.
     fn error(&self) -> Option<&io::Error>;
 }
@@ -78,6 +86,8 @@ impl<K, T: Fallible> Fallible for Vec<(K, T)> {
 }
 
 impl Fallible for bool {
+    const TELLS: bool = false;
+
     fn error(&self) -> Option<&io::Error> {
         None
     }
@@ -87,6 +97,8 @@ impl Fallible for bool {
 pub(crate) struct Opaque<T>(pub(crate) T);
 
 impl<T> Fallible for Opaque<T> {
+    const TELLS: bool = false;
+
     fn error(&self) -> Option<&io::Error> {
         None
     }
@@ -125,5 +137,9 @@ where
 
     fn error(output: &T) -> Option<&io::Error> {
         output.error()
+    }
+
+    fn tells() -> bool {
+        T::TELLS
     }
 }

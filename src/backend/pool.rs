@@ -20,6 +20,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -30,10 +31,13 @@ use std::time::{Duration, Instant};
 use super::alarm::Alarm;
 use super::executor::{self, Shared};
 use super::fault;
+use super::fork;
 use super::op::{Manner, Op};
 use super::place::Place;
+use super::refusal;
 use super::slot::{InFlight, Slot};
 use super::sys;
+use super::threads::{self, Room, Seat};
 use super::trace::{self, Entered, Home, Journey, Name, Route};
 use super::uring;
 
@@ -198,7 +202,8 @@ fn lock() -> MutexGuard<'static, Dispatch> {
     DISPATCH.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn nanos() -> u64 {
+/// The time since some moment, in nanoseconds.
+pub(super) fn nanos() -> u64 {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     // Never zero: zero means "in no system call".
     EPOCH.get_or_init(Instant::now).elapsed().as_nanos() as u64 | 1
@@ -394,13 +399,24 @@ pub(super) fn take_accepted(patience: Duration) -> Option<Vec<Job>> {
 
 /// Puts a job into the queue and sees to it that somebody comes for it.
 fn enqueue(job: Job) {
-    let Some(job) = fault::intercept(job) else {
+    let Some(job) = expected(job) else {
         return;
     };
     if job.executor.is_some() {
         return give_away(job);
     }
     enqueue_here(job, true);
+}
+
+/// Takes a job on its way to some thread, unless it is to be stepped by hand, or there will never be a thread for it.
+fn expected(job: Job) -> Option<Job> {
+    fork::watch();
+    if fork::is_child() {
+        // What it owns may belong to threads that the child does not have.
+        std::mem::forget(job);
+        return None;
+    }
+    fault::intercept(job)
 }
 
 /// Gives a job to the user's own pool.
@@ -450,12 +466,8 @@ fn enqueue_here(job: Job, is_new: bool) {
 }
 
 /// Runs a job that may take long outside the queue.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the file that hands work to the pool"
-)]
 fn start_alone(job: Job) {
-    let Some(job) = fault::intercept(job) else {
+    let Some(job) = expected(job) else {
         return;
     };
     if job.executor.is_some() {
@@ -468,16 +480,98 @@ fn start_alone(job: Job) {
     }
     match executor::of_process() {
         Some(executor) => executor.give_job(job),
-        None => blocking::unblock(move || run_here(job)).detach(),
+        None => begin(Start::Alone(job)),
     }
 }
 
+pub(super) fn start_drainer_of_ours(index: usize) {
+    begin(Start::Drainer(index));
+}
+
+/// What a thread of the `blocking` pool is to begin.
+pub(super) enum Start {
+    Drainer(usize),
+    Alone(Job),
+}
+
+/// Has a thread of the `blocking` pool begin something, if there is one, or can be one.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the file that hands work to the pool"
 )]
-pub(super) fn start_drainer_of_ours(index: usize) {
-    blocking::unblock(move || drain(index)).detach();
+fn begin(start: Start) {
+    match threads::room(start) {
+        Room::Found(start, seat) => {
+            refusal::set_no_thread(None);
+            blocking::unblock(move || sit(start, seat)).detach();
+        }
+        Room::Later => {}
+        Room::Refused(refused, error) => {
+            for start in refused {
+                without_thread(start, &error);
+            }
+        }
+    }
+}
+
+/// A job of the `blocking` pool, from its beginning to its end.
+fn sit(start: Start, seat: Seat) {
+    if let Some(next) = seat.take() {
+        begin(next);
+    }
+    match start {
+        Start::Drainer(index) => drain(index),
+        Start::Alone(job) => run_here(job),
+    }
+    // Where no other thread could be had, this one does what is queued. It gives its seat up under the lock, so that nobody
+    // counts on it after that.
+    let mut seat = Some(seat);
+    loop {
+        let index = {
+            let mut dispatch = lock();
+            let index = match dispatch.queue.is_empty() || dispatch.drainers != 0 {
+                true => None,
+                false => dispatch.begin_drainer(),
+            };
+            match index {
+                // It is no job of its own.
+                Some(_) => dispatch.jobs -= 1,
+                None => drop(seat.take()),
+            }
+            index
+        };
+        match index {
+            Some(index) => drain(index),
+            None => return,
+        }
+    }
+}
+
+/// The system gives no thread for this. What runs already goes on with the queue, and a timer tries again. If nothing
+/// runs, those who wait are told.
+fn without_thread(start: Start, error: &io::Error) {
+    let index = match start {
+        Start::Drainer(index) => index,
+        Start::Alone(job) => return enqueue_here(job, false),
+    };
+    let watch = {
+        let mut dispatch = lock();
+        dispatch.drainers &= !(1 << index);
+        dispatch.starting -= 1;
+        dispatch.jobs -= 1;
+        if dispatch.drainers == 0 && !threads::any_busy() {
+            refusal::set_no_thread(Some(error));
+        }
+        dispatch.wants_watch()
+    };
+    if watch {
+        Watch::set_or_start(false);
+    }
+}
+
+/// Whether a job can begin one of its own, and wait for that.
+pub(super) fn can_nest() -> bool {
+    threads::can_nest()
 }
 
 fn start_drainer(index: usize) {
@@ -828,6 +922,11 @@ struct Watch;
 
 impl Watch {
     fn set() {
+        Watch::set_or_start(true);
+    }
+
+    /// Sets the timer. If there can be none, another drainer starts, unless there can be none either.
+    fn set_or_start(may_start: bool) {
         static ALARM: Alarm = Alarm::new(Watch::look);
         if ALARM.set(STUCK) {
             return;
@@ -836,7 +935,7 @@ impl Watch {
         let start = {
             let mut dispatch = lock();
             dispatch.watched = false;
-            if dispatch.queue.is_empty() || !dispatch.all_busy() {
+            if dispatch.queue.is_empty() || !may_start || !dispatch.all_busy() {
                 None
             } else {
                 dispatch.begin_drainer()

@@ -14,6 +14,7 @@ use std::thread;
 use super::op::{Manner, Op};
 use super::place::Place;
 use super::pool::{self, Task};
+use super::refusal::{self, Refusal};
 use super::sync::{Mutex, MutexGuard};
 use super::trace::{self, Journey};
 use super::uring;
@@ -108,6 +109,29 @@ impl<O: Op> Slot<O> {
         }
     }
 
+    /// Nobody will come for it: it is refused here, if whoever waits would understand that. In a child of fork, where
+    /// nobody ever will, the rest is done here.
+    fn refuse(&self, refusal: Refusal) {
+        if !O::tells() && refusal != Refusal::Child {
+            return;
+        }
+        let op = {
+            let mut state = self.lock();
+            match std::mem::replace(&mut state.stage, Stage::Running) {
+                Stage::Queued(op) => op,
+                other => {
+                    state.stage = other;
+                    return;
+                }
+            }
+        };
+        let result = panic::catch_unwind(AssertUnwindSafe(|| {
+            let _refused = O::tells().then(|| refusal::enter(refusal));
+            op.run()
+        }));
+        self.lock().stage = Stage::Done(result);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<O>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,6 +187,13 @@ impl<O: Op> Awaited<O::Output> for Slot<O> {
         if matches!(state.stage, Stage::OnRing) {
             drop(state);
             uring::reap();
+            state = self.lock();
+        }
+        if matches!(state.stage, Stage::Queued(_))
+            && let Some(refusal) = refusal::now()
+        {
+            drop(state);
+            self.refuse(refusal);
             state = self.lock();
         }
         match std::mem::replace(&mut state.stage, Stage::Taken) {

@@ -1,10 +1,13 @@
 //! System calls relative to an open directory.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::fd::AsFd;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
@@ -20,6 +23,12 @@ pub(crate) fn open_dir(path: &Path) -> io::Result<File> {
 /// Opens a directory relative to another.
 pub(crate) fn open_dir_at(dir: impl AsFd, path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    raw_open(dir, path, flags, 0)
+}
+
+/// The same, unless it is a link.
+pub(crate) fn open_dir_itself(dir: impl AsFd, path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     raw_open(dir, path, flags, 0)
 }
 
@@ -151,6 +160,56 @@ pub(crate) fn metadata(dir: &File, path: &Path, follow: bool) -> io::Result<Meta
 )))]
 pub(crate) fn metadata(_: &File, _: &Path, _: bool) -> io::Result<Metadata> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Gives a directory another mode if `wanted` wants that. What else somebody puts in its place, or a link there leads to,
+/// keeps its mode.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn change_mode(
+    dir: impl AsFd,
+    path: &Path,
+    wanted: impl FnOnce(Permissions) -> Option<u32>,
+) -> io::Result<()> {
+    // It stands for nothing but a place in the tree, so it needs no right on the directory.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = call(Call::Open, || {
+        Ok(File::from(rustix::fs::openat(
+            &dir,
+            path,
+            flags,
+            Mode::empty(),
+        )?))
+    })?;
+    let Some(mode) = wanted(super::file_metadata(&place)?.permissions()) else {
+        return Ok(());
+    };
+    let permissions = Permissions::from_mode(mode);
+    match open_dir_at(&place, Path::new(".")) {
+        Ok(open) => super::set_file_permissions(&open, &permissions),
+        // It may not be read. Then this link leads to it, where there is procfs.
+        Err(_) => call(Call::SetPermissions, || {
+            let link = format!("/proc/self/fd/{}", place.as_raw_fd());
+            std::fs::set_permissions(link, permissions.clone())
+        }),
+    }
+}
+
+/// The same.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn change_mode(
+    dir: impl AsFd,
+    path: &Path,
+    wanted: impl FnOnce(Permissions) -> Option<u32>,
+) -> io::Result<()> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    let stat = call(Call::Metadata, || Ok(rustix::fs::statat(&dir, path, flags)?))?;
+    let Some(mode) = wanted(Permissions::from_mode(stat.st_mode as _)) else {
+        return Ok(());
+    };
+    let mode = Mode::from_raw_mode(mode as _);
+    call(Call::SetPermissions, || {
+        Ok(rustix::fs::chmodat(&dir, path, mode, flags)?)
+    })
 }
 
 pub(crate) fn create_dir(dir: &File, path: &Path, mode: u32) -> io::Result<()> {

@@ -7,8 +7,8 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 
-use super::fault;
 use super::uring::{self, perform};
+use super::{fault, refusal};
 use crate::buf;
 
 #[cfg_attr(unix, path = "unix.rs")]
@@ -106,7 +106,8 @@ pub enum Call {
 /// An interrupted call is made again, so `Interrupted` is never seen outside.
 pub(crate) fn call<T>(what: Call, mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
-        match fault::before(what).and_then(|()| call()) {
+        let allowed = refusal::check().and_then(|()| fault::before(what));
+        match allowed.and_then(|()| call()) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use ::tempfile::TempPath;
 
+#[cfg(unix)]
+use super::dirfd;
 use super::{Call, call};
 
 /// How something temporary is to be created.
@@ -117,7 +119,28 @@ pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes of a directory whatever can be removed. What somebody puts in the place of a directory meanwhile is not entered.
+#[cfg(unix)]
+pub(crate) fn remove_what_goes(path: &Path) {
+    fn empty(dir: &File) {
+        for name in dirfd::names(dir).unwrap_or_default() {
+            let name = Path::new(&name);
+            if let Ok(inner) = dirfd::open_dir_itself(dir, name) {
+                empty(&inner);
+            }
+            if dirfd::remove_file(dir, name).is_err() {
+                let _ = dirfd::remove_dir(dir, name);
+            }
+        }
+    }
+    if let Ok(dir) = dirfd::open_dir_itself(rustix::fs::CWD, path) {
+        empty(&dir);
+    }
+    let _ = super::remove_dir(path);
+}
+
 /// Removes of a directory whatever can be removed.
+#[cfg(not(unix))]
 pub(crate) fn remove_what_goes(path: &Path) {
     // Every directory is visited twice: before all that is in it, and after.
     let mut stack = vec![(path.to_owned(), false)];
@@ -142,9 +165,12 @@ pub(crate) fn remove_what_goes(path: &Path) {
 
 #[cfg(unix)]
 mod access {
+    use std::os::fd::AsFd;
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 
-    use super::super::{file_metadata, set_file_permissions, symlink_metadata};
+    use rustix::fs::CWD;
+
+    use super::super::{file_metadata, set_file_permissions};
     use super::*;
 
     /// What files get when nothing else is asked for.
@@ -224,43 +250,27 @@ mod access {
     }
 
     pub(super) fn grant_directory(path: &Path, naming: &Naming) -> io::Result<()> {
-        let found = symlink_metadata(path)?.permissions();
-        match missing(&found, naming, DIRECTORY) {
-            Some(permissions) => set_permissions(path, &permissions),
-            None => Ok(()),
-        }
-    }
-
-    fn set_permissions(path: &Path, permissions: &Permissions) -> io::Result<()> {
-        call(Call::SetPermissions, || {
-            fs::set_permissions(path, permissions.clone())
+        dirfd::change_mode(CWD, path, |found| {
+            Some(missing(&found, naming, DIRECTORY)?.mode())
         })
     }
 
     /// Lets the owner search and change every directory of the tree, as far as that is possible.
     pub(super) fn allow_removal(path: &Path) {
-        let mut stack = vec![path.to_owned()];
-        while let Some(dir) = stack.pop() {
+        fn allow(dir: impl AsFd, name: &Path) {
+            let more = |found: Permissions| {
+                let mode = found.mode();
+                (mode & DIRECTORY != DIRECTORY).then_some(mode | DIRECTORY)
+            };
             // Something else may have taken its place meanwhile, and links are not followed.
-            let Ok(metadata) = symlink_metadata(&dir) else {
-                continue;
-            };
-            if !metadata.is_dir() {
-                continue;
-            }
-            let mode = metadata.permissions().mode();
-            if mode & DIRECTORY != DIRECTORY {
-                let _ = set_permissions(&dir, &Permissions::from_mode(mode | DIRECTORY));
-            }
-            let Ok(mut entries) = super::super::read_dir(&dir) else {
-                continue;
-            };
-            while let Some(Ok(entry)) = super::super::next_entry(&mut entries) {
-                if super::super::entry_type(&entry).is_ok_and(|kind| kind.is_dir()) {
-                    stack.push(entry.path());
+            let _ = dirfd::change_mode(&dir, name, more);
+            if let Ok(dir) = dirfd::open_dir_itself(&dir, name) {
+                for name in dirfd::names(&dir).unwrap_or_default() {
+                    allow(&dir, Path::new(&name));
                 }
             }
         }
+        allow(CWD, path);
     }
 }
 

@@ -46,6 +46,27 @@ pub(crate) fn thread_time() -> Option<u64> {
     Some(nanos_of(rustix::time::ClockId::ThreadCPUTime))
 }
 
+/// The number of this thread.
+#[cfg(target_os = "linux")]
+pub(crate) fn this_thread() -> rustix::process::Pid {
+    rustix::thread::gettid()
+}
+
+/// Whether there is a thread of this number, or only what is left of it.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_thread(number: rustix::process::Pid) -> bool {
+    rustix::process::test_kill_process(number) != Err(rustix::io::Errno::SRCH)
+}
+
+/// Other systems do not number them.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn this_thread() {}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_thread((): ()) -> bool {
+    false
+}
+
 fn nanos_of(clock: rustix::time::ClockId) -> u64 {
     let time = rustix::time::clock_gettime(clock);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64

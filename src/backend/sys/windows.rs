@@ -44,6 +44,13 @@ pub(crate) fn thread_time() -> Option<u64> {
     None
 }
 
+/// Threads have no numbers here.
+pub(crate) fn this_thread() {}
+
+pub(crate) fn is_thread((): ()) -> bool {
+    false
+}
+
 /// How a file wants to be read and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(

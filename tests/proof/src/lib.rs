@@ -14,3 +14,5 @@ pub mod support;
 pub mod mounts;
 #[cfg(target_os = "linux")]
 pub mod shared;
+
+pub mod backends;

@@ -1,0 +1,166 @@
+//! Whether the `blocking` pool can have the thread that a job of ours may make it start.
+//!
+//! `blocking` 1.6 and 1.7 try for ever to start a thread that the system refuses, and hold their lock meanwhile. So before
+//! a job for which none of the threads that we know is free, a thread is started that does nothing: if that is refused,
+//! `blocking` is not asked. One job at a time may be without a thread; further ones are put aside until it has begun.
+//!
+//! What remains is a race: somebody else may take the place of that thread before `blocking` does. And other jobs of the
+//! pool than ours are not known here.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::pool::Start;
+
+/// Our jobs, and the threads of the pool that have done any.
+struct Threads {
+    /// Threads that live.
+    known: usize,
+    /// Jobs that were given to the pool and have not ended.
+    busy: usize,
+    /// A job was given to the pool that may need a new thread, and has not begun.
+    awaited: bool,
+    /// What is to begin after it.
+    aside: VecDeque<Start>,
+}
+
+static THREADS: Mutex<Threads> = Mutex::new(Threads {
+    known: 0,
+    busy: 0,
+    awaited: false,
+    aside: VecDeque::new(),
+});
+
+/// When the last job ended.
+static ENDED: AtomicU64 = AtomicU64::new(0);
+
+/// How long a thread takes from there to the place where it waits for the next one, at most, unless it is interrupted.
+const WAY_BACK: Duration = Duration::from_micros(2);
+
+fn lock() -> MutexGuard<'static, Threads> {
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What becomes of something that is to begin.
+pub(super) enum Room {
+    /// There is a thread for it.
+    Found(Start, Seat),
+    /// It begins after another.
+    Later,
+    /// There is none, neither for it nor for what was to begin after it.
+    Refused(Vec<Start>, io::Error),
+}
+
+/// A share of the pool's threads, for one job.
+#[derive(Debug)]
+pub(super) struct Seat {
+    awaited: bool,
+}
+
+/// Finds a thread for a job.
+pub(super) fn room(start: Start) -> Room {
+    let awaited = {
+        let mut threads = lock();
+        if threads.awaited {
+            threads.aside.push_back(start);
+            return Room::Later;
+        }
+        threads.awaited = threads.busy >= threads.known;
+        threads.busy += 1;
+        threads.awaited
+    };
+    if !awaited {
+        let free = ENDED.load(Ordering::Relaxed) + WAY_BACK.as_nanos() as u64;
+        while super::pool::nanos() < free {
+            std::hint::spin_loop();
+        }
+    } else if let Err(error) = probe() {
+        let mut threads = lock();
+        threads.busy -= 1;
+        threads.awaited = false;
+        let mut refused = vec![start];
+        refused.extend(threads.aside.drain(..));
+        return Room::Refused(refused, error);
+    }
+    Room::Found(start, Seat { awaited })
+}
+
+impl Seat {
+    /// The job begins on this thread. Returns what is to begin next.
+    pub(super) fn take(&self) -> Option<Start> {
+        thread_local! {
+            static HERE: Known = Known::new();
+        }
+        // While a thread ends it is not known any more, and does not come back.
+        let _ = HERE.try_with(|_| ());
+        let mut threads = lock();
+        if !self.awaited {
+            return None;
+        }
+        threads.awaited = false;
+        threads.aside.pop_front()
+    }
+
+}
+
+/// The job has ended.
+impl Drop for Seat {
+    fn drop(&mut self) {
+        ENDED.store(super::pool::nanos(), Ordering::Relaxed);
+        lock().busy -= 1;
+    }
+}
+
+/// Whether any job of ours is at the pool.
+pub(super) fn any_busy() -> bool {
+    lock().busy > 0
+}
+
+/// Whether a job of ours can begin one of its own.
+pub(super) fn can_nest() -> bool {
+    {
+        let threads = lock();
+        if threads.busy + 1 < threads.known {
+            return true;
+        }
+    }
+    probe().is_ok()
+}
+
+/// A thread of the pool, as long as it lives.
+struct Known;
+
+impl Known {
+    fn new() -> Known {
+        lock().known += 1;
+        Known
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        lock().known -= 1;
+    }
+}
+
+/// Starts a thread that does nothing, and waits for its end.
+pub(super) fn probe() -> io::Result<()> {
+    let thread = thread::Builder::new()
+        .name("aiofiles-probe".to_owned())
+        .stack_size(16 * 1024)
+        .spawn(super::sys::this_thread)?;
+    if let Ok(number) = thread.join() {
+        // It has still to give its place back.
+        for _ in 0..1000 {
+            if !super::sys::is_thread(number) {
+                break;
+            }
+            thread::yield_now();
+        }
+    }
+    Ok(())
+}
