@@ -45,6 +45,8 @@ mod oracle;
 #[cfg(unix)]
 mod os;
 mod positional;
+#[cfg(all(feature = "uring", feature = "testing", target_os = "linux"))]
+mod ring_faults;
 mod runtimes;
 mod scope;
 mod sendfile;

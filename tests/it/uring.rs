@@ -24,7 +24,7 @@ use crate::support::seccomp::{self, IO_URING_ENTER, IO_URING_SETUP, Verdict};
 use crate::support::*;
 
 /// Whether there are rings here. If not, it is said aloud.
-fn has_rings() -> bool {
+pub fn has_rings() -> bool {
     let backend = backend();
     if backend.kind() == BackendKind::Uring {
         return true;
@@ -34,7 +34,7 @@ fn has_rings() -> bool {
 }
 
 /// Options for reading and writing by way of a ring, whatever the file.
-fn by_ring() -> OpenOptions {
+pub fn by_ring() -> OpenOptions {
     let mut options = read_write();
     options.backend(BackendKind::Uring);
     options
@@ -77,7 +77,7 @@ async fn until_the_pool_rests() {
 }
 
 /// Waits until everything has come back from the kernel. In a process where nobody else submits.
-fn wait_for_completions() {
+pub fn wait_for_completions() {
     wait_until("all operations are completed", || {
         let backend = backend();
         backend.completed() == backend.submitted()
@@ -974,4 +974,78 @@ fn each_open_has_its_wish_beside_nonsense() {
     alone_under(&["env", "AIOFILES_BACKEND=nonsense"], || {
         wishes("nonsense", "\"nonsense\"");
     });
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Lengths
+
+/// No entry of a ring, as no system call, moves more than 2^31 bytes: a longer read or write is several.
+#[test]
+fn lengths_above_what_one_entry_moves_are_moved_in_several() {
+    /// A little more than 2 GiB, and what one call moves.
+    const LEN: usize = (1 << 31) + 12_345;
+    const MOST: usize = 0x7fff_f000;
+    let memory = fs::read_to_string("/proc/meminfo").unwrap();
+    let available = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let available = available.and_then(|it| it.split_whitespace().next()?.parse::<u64>().ok());
+    if available.is_none_or(|kib| kib < 7 << 20) {
+        return skip("7 GiB of memory");
+    }
+
+    alone_under(AUTO, || {
+        let (_dir, path) = sample("");
+        if !has_rings() {
+            return;
+        }
+        // Nearly all of it is a hole, with words where one read ends and the next begins, and at the very end.
+        let words = [(MOST - 3, b"middle"), (LEN - 6, b"ending")];
+        let std = fs::File::options().write(true).open(&path).unwrap();
+        for (offset, word) in words {
+            std.write_all_at(word, offset as u64).unwrap();
+        }
+        block_on(async {
+            let file = by_ring().open(&path).await.unwrap();
+            let before = backend().submitted();
+            let (n, buf) = file.read_at(Vec::with_capacity(LEN), 0).await;
+            assert_eq!(n.unwrap(), MOST);
+            assert_eq!(buf[MOST - 3..], b"mid"[..]);
+            let (n, buf) = file.read_exact_at(buf_of(buf, LEN), 0).await;
+            n.unwrap();
+            let zeros = vec![0; 1 << 20];
+            let is_zero = |bytes: &[u8]| bytes.chunks(1 << 20).all(|it| *it == zeros[..it.len()]);
+            let mut end = 0;
+            for (offset, word) in words {
+                assert!(is_zero(&buf[end..offset]));
+                end = offset + word.len();
+                assert_eq!(buf[offset..end], word[..]);
+            }
+            assert_eq!(end, LEN);
+            drop(buf);
+
+            // What is written is zeros too, but for the very end.
+            let mut bytes = vec![0; LEN];
+            bytes[LEN - 6..].copy_from_slice(b"behind");
+            let (n, bytes) = file.write_at(bytes, 0).await;
+            assert_eq!(n.unwrap(), MOST);
+            let (n, _) = file.write_all_at(bytes, 0).await;
+            n.unwrap();
+            assert!(
+                backend().submitted() >= before + 6,
+                "one read, at least two; and so for the writes"
+            );
+        });
+        let mut end = [0; 6];
+        let std = fs::File::open(&path).unwrap();
+        std.read_exact_at(&mut end, LEN as u64 - 6).unwrap();
+        assert_eq!(&end, b"behind");
+        assert_eq!(std.metadata().unwrap().len(), LEN as u64);
+    });
+
+    /// The same memory, at its full length.
+    fn buf_of(mut buf: Vec<u8>, len: usize) -> Vec<u8> {
+        buf.resize(len, 1);
+        buf
+    }
 }
