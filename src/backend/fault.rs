@@ -6,7 +6,7 @@
 //! from whoever submitted it, so tests that run side by side do not disturb one another.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -111,8 +111,11 @@ pub(crate) struct Fate(Option<Action>);
 impl Fate {
     /// The fate of one that the present thread submits.
     pub(crate) fn of(call: Call) -> Fate {
-        let plan = Context::current().faults;
-        Fate(plan.and_then(|plan| plan.strike(call, |action| !matches!(action, Action::Short(_)))))
+        let Some(plan) = Context::current().faults else {
+            return Fate(None);
+        };
+        *plan.made().entry(call).or_default() += 1;
+        Fate(plan.strike(call, |action| !matches!(action, Action::Short(_))))
     }
 
     /// Whether the kernel sees the operation at all.
@@ -175,6 +178,7 @@ struct Rule {
 struct Plan {
     rules: Mutex<Vec<Rule>>,
     struck: Mutex<usize>,
+    made: Mutex<HashMap<Call, usize>>,
 }
 
 impl Plan {
@@ -202,7 +206,12 @@ impl Plan {
         None
     }
 
+    fn made(&self) -> MutexGuard<'_, HashMap<Call, usize>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn before(&self, call: Call) -> io::Result<()> {
+        *self.made().entry(call).or_default() += 1;
         match self.strike(call, |action| !matches!(action, Action::Short(_))) {
             Some(Action::Fail(code)) => Err(io::Error::from_raw_os_error(code)),
             Some(Action::Panic) => panic!("a planned panic in {call:?}"),
@@ -296,6 +305,11 @@ impl Faults {
             .struck
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many such calls were made so far, struck or not.
+    pub fn made(&self, call: Call) -> usize {
+        self.plan.made().get(&call).copied().unwrap_or(0)
     }
 
     fn plan(&self, call: Call, skip: usize, strikes: usize, action: Action) {

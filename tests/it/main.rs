@@ -36,6 +36,7 @@ mod dirs;
 mod executor;
 mod files;
 mod kernel_errors;
+mod loops;
 #[cfg(feature = "testing")]
 mod memory;
 #[cfg(all(feature = "nowait", target_os = "linux"))]
