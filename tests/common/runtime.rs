@@ -66,6 +66,9 @@ impl fmt::Display for Kind {
     }
 }
 
+/// A future of any type: boxed, so that the code of all runtimes is not compiled once more for each future of each test.
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// Runs the body once under every runtime.
 #[track_caller]
 pub fn every_runtime<B, F>(body: B)
@@ -86,9 +89,14 @@ where
     let wanted = std::env::var("AIOFILES_RUNTIME").unwrap_or_default();
     for &kind in kinds.iter().filter(|kind| kind.name().contains(&wanted)) {
         let runtime = Runtime::new(kind);
-        let future = body(runtime.handle());
-        within_limit(kind.name(), move || runtime.block_on(future));
+        let future = Box::pin(body(runtime.handle()));
+        run(runtime, future);
     }
+}
+
+#[track_caller]
+fn run(runtime: Runtime, future: Boxed<()>) {
+    within_limit(runtime.kind.name(), move || runtime.block_on_boxed(future));
 }
 
 /// A runtime that somebody owns. Dropping it ends its threads (those of async-std live on) and drops its tasks.
@@ -132,6 +140,10 @@ impl Runtime {
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> T {
+        self.block_on_boxed(Box::pin(future))
+    }
+
+    fn block_on_boxed<T: Send + 'static>(&self, future: Boxed<T>) -> T {
         match (&self.engine, self.kind) {
             (Engine::Smol(smol), _) => {
                 let task = self.handle().spawn(future);
@@ -194,11 +206,15 @@ impl Handle {
         future: impl Future<Output = T> + Send + 'static,
     ) -> Task<T> {
         let (finished, outcome) = smol::channel::bounded(1);
-        let task = async move {
+        self.spawn_boxed(Box::pin(async move {
             let outcome = AssertUnwindSafe(future).catch_unwind().await;
             // Nobody may be waiting any more.
             let _ = finished.try_send(outcome);
-        };
+        }));
+        Task(Box::pin(outcome))
+    }
+
+    fn spawn_boxed(&self, task: Boxed<()>) {
         match &self.spawner {
             Spawner::Smol(executor) => {
                 executor
@@ -212,7 +228,6 @@ impl Handle {
             Spawner::BlockOnThread => drop(self.thread(|| futures_lite::future::block_on(task))),
             Spawner::HostileThread => drop(self.thread(|| hostile_block_on(task))),
         }
-        Task(Box::pin(outcome))
     }
 
     fn thread(&self, main: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
@@ -223,7 +238,7 @@ impl Handle {
     }
 }
 
-fn hostile_block_on<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+fn hostile_block_on<T: Send + 'static>(future: Boxed<T>) -> T {
     let seed = Seed::new();
     hostile::block_on(seed.value(), future)
 }
