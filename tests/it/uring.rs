@@ -17,6 +17,7 @@ use aiofiles::{AlignedBuf, Backend, BackendKind, BufResult, File, OpenOptions, b
 use futures_lite::future::{block_on, yield_now};
 use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use rustix::fs::{Advice, fadvise};
+use rustix::process::{Resource, getrlimit};
 
 use crate::files::*;
 use crate::nowait::{AUTO, NEEDED, a_loop_of_reads_takes_turns, tells};
@@ -408,6 +409,32 @@ fn abandoned_writes_write_what_they_were_given() {
         }
         wait_for_completions();
         wait_until("all files are closed", || fd_count() == before);
+    });
+}
+
+/// A write that comes short goes on behind what it has written, and tells why there is no more.
+#[test]
+fn a_short_write_by_ring_goes_on_where_it_stopped() {
+    const PIECE: usize = 4096;
+    // The signal that comes with the error is ignored by a child whose parent ignored it.
+    let limited = "unset AIOFILES_BACKEND; trap '' XFSZ; ulimit -f 128; exec \"$0\" \"$@\"";
+    alone_under(&["sh", "-c", limited], || {
+        if !has_rings() {
+            return;
+        }
+        let limit = getrlimit(Resource::Fsize).current;
+        let limit = limit.expect("the shell has set it") as usize;
+        let (_dir, path) = sample(vec![0; limit]);
+        let file = block_on(by_ring().open(&path)).unwrap();
+        let bytes = numbered(2 * PIECE);
+        let begin = backend().submitted();
+        let place = limit - PIECE;
+        let (result, _) = block_on(file.write_all_at(aligned(&bytes), place as u64));
+        assert!(backend().submitted() >= begin + 2);
+        assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EFBIG));
+        let found = fs::read(&path).unwrap();
+        assert_same_bytes(&found[..place], vec![0; place]);
+        assert_same_bytes(&found[place..], &bytes[..PIECE]);
     });
 }
 

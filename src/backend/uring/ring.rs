@@ -500,6 +500,30 @@ mod tests {
     }
 
     #[test]
+    fn no_more_are_on_their_way_than_there_may_be() {
+        let Some(ring) = small(3) else { return };
+        let log = Arc::new(Log::default());
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let pipe = Arc::new(OwnedFd::from(reader));
+        let byte = || {
+            let (log, pipe) = (log.clone(), pipe.clone());
+            let byte = Box::new([0]);
+            Box::new(Byte { log, pipe, byte })
+        };
+        for _ in 0..3 {
+            assert!(ring.submit(byte()).is_ok());
+        }
+        assert!(ring.submit(byte()).is_err());
+        writer.write_all(&[7]).unwrap();
+        log.wait_for(ring, 1);
+        assert!(ring.submit(byte()).is_ok());
+        assert!(ring.submit(byte()).is_err());
+        drop(writer);
+        log.wait_for(ring, 4);
+        assert_eq!(ring.in_flight(), 0);
+    }
+
+    #[test]
     fn completions_beyond_the_queue_are_fetched_and_memory_lives_until_then() {
         let Some(ring) = small(100) else { return };
         let log = Arc::new(Log::default());

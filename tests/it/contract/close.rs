@@ -472,6 +472,27 @@ fn the_close_of_one_of_several_handles_settles_and_is_ok() {
     });
 }
 
+/// Rules 10 and 11: the close of one of several handles tells of the tail, and leaves it to the others.
+#[cfg(all(unix, feature = "testing"))]
+#[test]
+fn the_close_of_one_of_several_handles_gives_no_tail_up() {
+    use aiofiles::testing::Call;
+
+    stepped(|stepper, faults| {
+        let (_dir, path) = sample("");
+        let mut file = drive(stepper, read_write().open(&path)).unwrap();
+        let mut clone = drive(stepper, file.try_clone()).unwrap();
+        faults.fail(Call::Write, 0, EVER, code::ENOSPC);
+        drive(stepper, file.write_all(b"not lost")).unwrap();
+        let error = drive(stepper, file.close()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(code::ENOSPC));
+        faults.clear();
+        drive(stepper, clone.flush()).unwrap();
+        assert_eq!(on_disk(&path), b"not lost");
+        drive(stepper, clone.close()).unwrap();
+    });
+}
+
 /// Rules 10 and 11: a failing clone that is dropped while the other closes does not let the close say `Ok`.
 #[cfg(all(unix, feature = "testing"))]
 #[test]
