@@ -8,9 +8,10 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::marker::PhantomData;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::pool::Job;
+use super::sync::{Condvar, Mutex, MutexGuard, thread_local};
 pub use super::sys::Call;
 
 /// What a job inherits from the code that submitted it.
@@ -54,6 +55,10 @@ impl Drop for Entered {
 
 /// Whether what this thread does is to be dispatched although it need not be: the jobs are stepped by hand, or a fault is
 /// planned for what a dispatched job calls. A plan that names [`Call::CachedRead`] is one for reads that are not.
+#[cfg_attr(
+    not(all(feature = "nowait", target_os = "linux")),
+    allow(dead_code, reason = "everything is dispatched anyway")
+)]
 pub(crate) fn wants_dispatch() -> bool {
     let context = Context::current();
     let faults = context.faults;

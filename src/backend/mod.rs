@@ -39,7 +39,6 @@ mod place;
 mod pool;
 mod ready;
 mod slot;
-mod sync;
 pub(crate) mod sys;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
 pub(crate) mod trace;
@@ -48,6 +47,7 @@ mod transfer;
 mod uring;
 mod wish;
 
+use crate::sync;
 pub(crate) use alarm::{Alarm, pause};
 pub(crate) use answer::Answer;
 pub(crate) use cache::Cached;

@@ -22,10 +22,9 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Context, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::alarm::Alarm;
 use super::executor::{self, Shared};
@@ -33,6 +32,9 @@ use super::fault;
 use super::op::{Manner, Op};
 use super::place::Place;
 use super::slot::{InFlight, Slot};
+use super::sync::{
+    AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, MutexGuard, Ordering, thread_local,
+};
 use super::sys;
 use super::trace::{self, Entered, Home, Journey, Name, Route};
 use super::uring;
