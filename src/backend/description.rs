@@ -9,8 +9,7 @@ use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::Waker;
 
 use super::answer::Answer;
@@ -21,6 +20,7 @@ use super::executor::{self, Shared};
 use super::info::BackendKind;
 use super::place::Place;
 use super::ready::Ready;
+use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 use super::sys::{self, Facts};
 use super::trace::{self, Label};
 use super::uring;

@@ -10,9 +10,10 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::pool::Job;
+use super::sync::{Condvar, Mutex, MutexGuard, thread_local};
 pub use super::sys::Call;
 
 /// What a job inherits from the code that submitted it.
@@ -68,7 +69,7 @@ impl Drop for Entered {
 /// [`Call::CachedRead`].
 #[cfg_attr(
     not(all(feature = "nowait", target_os = "linux")),
-    expect(dead_code, reason = "there are no such reads in this build")
+    allow(dead_code, reason = "there are no such reads in this build")
 )]
 pub(crate) fn keeps_off_cache() -> bool {
     Context::current().keeps_off(&[Call::CachedRead])
@@ -78,7 +79,7 @@ pub(crate) fn keeps_off_cache() -> bool {
 /// [`Call::RingRead`] or [`Call::RingWrite`].
 #[cfg_attr(
     not(all(feature = "uring", target_os = "linux")),
-    expect(dead_code, reason = "there are no rings in this build")
+    allow(dead_code, reason = "there are no rings in this build")
 )]
 pub(crate) fn keeps_off_ring() -> bool {
     Context::current().keeps_off(&[Call::RingRead, Call::RingWrite])
@@ -106,7 +107,7 @@ pub(crate) struct Fate(Option<Action>);
 
 #[cfg_attr(
     not(all(feature = "uring", target_os = "linux")),
-    expect(dead_code, reason = "there are no rings in this build")
+    allow(dead_code, reason = "there are no rings in this build")
 )]
 impl Fate {
     /// The fate of one that the present thread submits.

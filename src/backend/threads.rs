@@ -104,7 +104,6 @@ impl Seat {
         threads.awaited = false;
         threads.aside.pop_front()
     }
-
 }
 
 /// The job has ended.

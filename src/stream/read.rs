@@ -14,13 +14,13 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::thread;
-use std::time::Instant;
 
 use super::buffer::Buffer;
 use super::{Caller, MOST_INLINE, Position, State, Stream};
 use crate::backend::{self, Cached, Fill, Then, sys, trace};
 use crate::buf;
 use crate::fairness;
+use crate::sync::Instant;
 use sys::{Facts, Kind};
 
 /// The least that is read at once: less costs as much.

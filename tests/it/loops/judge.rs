@@ -51,7 +51,9 @@ pub fn judge(operation: &str, fault: &Fault, clean: &Outcome, found: &Outcome) -
         operation.starts_with(exception.operation)
             && exception.call == fault.call
             && (exception.codes.is_empty()
-                || fault.code().is_some_and(|code| exception.codes.contains(&code)))
+                || fault
+                    .code()
+                    .is_some_and(|code| exception.codes.contains(&code)))
     });
     let allowed = |what: What| exceptions.clone().any(|exception| exception.what == what);
     match &found.told {

@@ -173,7 +173,11 @@ impl Tally {
             "{what}: {operations} operations, {faults} faults, {wrong} wrong"
         ));
         let listed = self.wrong.iter().map(|(text, faults)| {
-            let few = faults.iter().take(12).map(String::as_str).collect::<Vec<_>>();
+            let few = faults
+                .iter()
+                .take(12)
+                .map(String::as_str)
+                .collect::<Vec<_>>();
             format!("{text}\n    {} times: {}\n", faults.len(), few.join(", "))
         });
         assert!(self.wrong.is_empty(), "{}", listed.collect::<String>());

@@ -329,7 +329,11 @@ impl Stage {
     }
 
     /// Performs what must succeed now that there is no fault any more.
-    pub fn succeeds<T>(&self, what: &str, future: impl Future<Output = io::Result<T>>) -> Option<T> {
+    pub fn succeeds<T>(
+        &self,
+        what: &str,
+        future: impl Future<Output = io::Result<T>>,
+    ) -> Option<T> {
         match self.now(future) {
             Ok(given) => Some(given),
             Err(error) => {
@@ -453,7 +457,9 @@ impl Stage {
     /// Takes down now what stands in the directory, rather than at the end.
     pub fn keep_snapshot(&self) {
         self.run_all();
-        self.after.borrow_mut().get_or_insert_with(|| self.snapshot());
+        self.after
+            .borrow_mut()
+            .get_or_insert_with(|| self.snapshot());
     }
 
     fn snapshot(&self) -> Snapshot {
