@@ -25,7 +25,7 @@ pub(crate) struct Entered;
 
 #[cfg_attr(
     not(all(feature = "nowait", target_os = "linux")),
-    expect(dead_code, reason = "there are no such reads in this build")
+    allow(dead_code, reason = "there are no such reads in this build")
 )]
 #[inline(always)]
 pub(crate) fn keeps_off_cache() -> bool {
@@ -34,7 +34,7 @@ pub(crate) fn keeps_off_cache() -> bool {
 
 #[cfg_attr(
     not(all(feature = "uring", target_os = "linux")),
-    expect(dead_code, reason = "there are no rings in this build")
+    allow(dead_code, reason = "there are no rings in this build")
 )]
 #[inline(always)]
 pub(crate) fn keeps_off_ring() -> bool {
@@ -44,14 +44,14 @@ pub(crate) fn keeps_off_ring() -> bool {
 /// What becomes of an operation that a ring performs: what the kernel says.
 #[cfg_attr(
     not(all(feature = "uring", target_os = "linux")),
-    expect(dead_code, reason = "there are no rings in this build")
+    allow(dead_code, reason = "there are no rings in this build")
 )]
 #[derive(Default)]
 pub(crate) struct Fate;
 
 #[cfg_attr(
     not(all(feature = "uring", target_os = "linux")),
-    expect(dead_code, reason = "there are no rings in this build")
+    allow(dead_code, reason = "there are no rings in this build")
 )]
 impl Fate {
     #[inline(always)]
