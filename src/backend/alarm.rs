@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Context, Wake, Waker};
@@ -27,7 +28,15 @@ pub(super) fn reactor() -> io::Result<()> {
     if !IS_THERE.load(Ordering::Relaxed) {
         // It takes a thread, and three descriptors on Linux, and no more elsewhere.
         threads::probe()?;
-        let _room = (io::pipe()?, io::pipe()?);
+        drop((io::pipe()?, io::pipe()?));
+        // Somebody else may have taken them by now.
+        let mut timer = async_io::Timer::after(Duration::from_secs(1));
+        let made = panic::catch_unwind(AssertUnwindSafe(|| {
+            let _ = Pin::new(&mut timer).poll(&mut Context::from_waker(Waker::noop()));
+        }));
+        if made.is_err() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         IS_THERE.store(true, Ordering::Relaxed);
     }
     Ok(())

@@ -121,13 +121,14 @@ where
     T: Send + 'static,
 {
     let place = Place::anywhere().labelled(label);
-    if fork::is_child() || executor::is_users_own() || !pool::can_nest() {
+    let is_ours = !fork::is_child() && !executor::is_users_own();
+    let Some(seat) = is_ours.then(pool::nest).flatten() else {
         return super::change(name, place, move || {
             call(what, || Ok(()))?;
             std(arguments)
         })
         .await;
-    }
+    };
     let answer = Arc::<Answer<_>>::default();
     let told = answer.clone();
     let future = future(arguments);
@@ -137,6 +138,7 @@ where
             future.await
         });
         let result = result.catch_unwind().await;
+        drop(seat);
         if let Ok(Err(error)) = &result {
             trace::failed(error);
         }

@@ -556,24 +556,33 @@ fn without_thread(start: Start, error: &io::Error) {
         Start::Drainer(index) => index,
         Start::Alone(job) => return enqueue_here(job, false),
     };
-    let watch = {
+    let (watch, again) = {
         let mut dispatch = lock();
         dispatch.drainers &= !(1 << index);
         dispatch.starting -= 1;
         dispatch.jobs -= 1;
+        let mut again = None;
         if dispatch.drainers == 0 && !threads::any_busy() {
-            refusal::set_no_thread(Some(error));
+            if threads::any_known() {
+                // It was about to be free when this was refused another.
+                again = dispatch.begin_drainer();
+            } else {
+                refusal::set_no_thread(Some(error));
+            }
         }
-        dispatch.wants_watch()
+        (dispatch.wants_watch(), again)
     };
+    if let Some(index) = again {
+        start_drainer_of_ours(index);
+    }
     if watch {
         Watch::set_or_start(false);
     }
 }
 
-/// Whether a job can begin one of its own, and wait for that.
-pub(super) fn can_nest() -> bool {
-    threads::can_nest()
+/// A seat for a job that one of ours begins by itself, if there are threads for both.
+pub(super) fn nest() -> Option<Seat> {
+    threads::nest()
 }
 
 fn start_drainer(index: usize) {

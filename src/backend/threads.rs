@@ -98,11 +98,13 @@ impl Seat {
         // While a thread ends it is not known any more, and does not come back.
         let _ = HERE.try_with(|_| ());
         let mut threads = lock();
-        if !self.awaited {
-            return None;
+        if self.awaited {
+            threads.awaited = false;
         }
-        threads.awaited = false;
-        threads.aside.pop_front()
+        match threads.awaited {
+            true => None,
+            false => threads.aside.pop_front(),
+        }
     }
 }
 
@@ -119,15 +121,19 @@ pub(super) fn any_busy() -> bool {
     lock().busy > 0
 }
 
-/// Whether a job of ours can begin one of its own.
-pub(super) fn can_nest() -> bool {
-    {
-        let threads = lock();
-        if threads.busy + 1 < threads.known {
-            return true;
-        }
+/// Whether any thread of the pool has done something of ours, and lives.
+pub(super) fn any_known() -> bool {
+    lock().known > 0
+}
+
+/// A seat for a job that one of ours begins by itself, beside its own, if there is a thread for both.
+pub(super) fn nest() -> Option<Seat> {
+    let mut threads = lock();
+    if threads.awaited || threads.busy + 1 >= threads.known {
+        return None;
     }
-    probe().is_ok()
+    threads.busy += 1;
+    Some(Seat { awaited: false })
 }
 
 /// A thread of the pool, as long as it lives.

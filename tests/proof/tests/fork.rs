@@ -108,6 +108,7 @@ async fn work(dir: PathBuf, stop: Arc<AtomicBool>, done: Arc<AtomicUsize>) {
         for piece in bytes.chunks(7000) {
             file.write_all(piece).await.unwrap();
         }
+        file.flush().await.unwrap();
         let (result, read) = file.read_exact_at(vec![0; 10_000], 20_000).await;
         result.unwrap();
         assert_same_bytes(read, &bytes[20_000..30_000]);

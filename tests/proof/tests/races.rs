@@ -153,6 +153,8 @@ struct Attack {
 struct Shared {
     stop: AtomicBool,
     swaps: AtomicUsize,
+    /// Names are being exchanged.
+    busy: AtomicBool,
     /// The directory under attack.
     target: Mutex<Option<PathBuf>>,
 }
@@ -165,11 +167,11 @@ impl Attack {
         let thread = thread::spawn(move || {
             let mut turn = 0;
             while !own.stop.load(Ordering::Relaxed) {
-                let target = own
-                    .target
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone();
+                let target = {
+                    let place = own.target.lock().unwrap_or_else(PoisonError::into_inner);
+                    own.busy.store(place.is_some(), Ordering::SeqCst);
+                    place.clone()
+                };
                 let Some(target) = target else {
                     thread::yield_now();
                     continue;
@@ -180,6 +182,7 @@ impl Attack {
                         own.swaps.fetch_add(1, Ordering::Relaxed);
                     }
                 }
+                own.busy.store(false, Ordering::SeqCst);
             }
         });
         Attack {
@@ -199,10 +202,15 @@ impl Attack {
         })
     }
 
-    /// Puts a link in the place of whatever new thing appears in the directory under a name with this beginning.
+    /// Puts a link in the place of whatever new thing appears in the directory under a name with this beginning, and puts
+    /// it back, and so on.
     fn on_new_names(prefix: &'static str, outside: &Outside) -> Attack {
         let (dir, file) = (outside.path().to_owned(), outside.file());
+        let mut last = (PathBuf::new(), PathBuf::new());
         Attack::start(move |parent, turn| {
+            if exchange(&last.0, &last.1) {
+                return true;
+            }
             let Ok(entries) = fs::read_dir(parent) else {
                 return false;
             };
@@ -218,6 +226,7 @@ impl Attack {
                 let link = parent.join(format!("taken-{turn}"));
                 if symlink(if kind.is_dir() { &dir } else { &file }, &link).is_ok() {
                     exchanged |= exchange(&link, &entry.path());
+                    last = (link, entry.path());
                 }
             }
             exchanged
@@ -231,13 +240,19 @@ impl Attack {
         self.shared.swaps.load(Ordering::Relaxed)
     }
 
+    /// Attacks this directory from now on, or none: then nothing is exchanged any more.
     fn aim(&self, target: Option<&Path>) {
-        let mut place = self
-            .shared
-            .target
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *place = target.map(Path::to_owned);
+        {
+            let mut place = self
+                .shared
+                .target
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *place = target.map(Path::to_owned);
+        }
+        while target.is_none() && self.shared.busy.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
     }
 }
 
@@ -262,7 +277,7 @@ fn under_attack(
     mut round: impl FnMut(&Attack, usize) -> io::Result<()>,
 ) {
     let (mut rounds, mut failed) = (0, 0);
-    while attack.swaps() < swaps() || rounds < swaps() / 50 {
+    while attack.swaps() < swaps() || rounds < 40 + swaps() / 1000 {
         failed += usize::from(round(&attack, rounds).is_err());
         rounds += 1;
         outside.assert_untouched();
@@ -300,8 +315,8 @@ fn remove_dir_all_touches_nothing_outside() {
                 plant(&tree, &outside);
                 attack.aim(Some(&tree));
                 let removed = block_on(aiofiles::remove_dir_all(&tree));
-                clear_away(&tree, &trash);
                 attack.aim(None);
+                clear_away(&tree, &trash);
                 removed
             },
         );
@@ -346,8 +361,8 @@ fn the_end_of_temporary_directories_touches_nothing_outside() {
                             Ok(())
                         }
                     };
-                    clear_away(&path, &trash);
                     attack.aim(None);
+                    clear_away(&path, &trash);
                     removed
                 })
             },
