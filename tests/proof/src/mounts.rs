@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-use crate::support::{is_root, succeeds};
+use crate::support::{is_root, numbered, succeeds};
 
-/// What a process is started by to have mounts of its own.
-pub const OWN_MOUNTS: [&str; 2] = ["unshare", "-m"];
+/// Files of 10,000 [`numbered`] bytes in the lower layer of an overlay.
+pub const BELOW: [&str; 2] = ["below", "below-too"];
 
 /// A kind of file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,10 @@ impl FileSystem {
             if self == FileSystem::Overlayfs {
                 for name in ["lower", "upper", "work"] {
                     fs::create_dir(place.join(name)).expect("a directory in memory");
+                }
+                for name in BELOW {
+                    let path = place.join("lower").join(name);
+                    fs::write(path, numbered(10_000)).expect("a file in memory");
                 }
                 let layers = "lowerdir=lower,upperdir=upper,workdir=work";
                 let layers = layers.replace('=', &format!("={}/", place.display()));

@@ -280,6 +280,8 @@ struct Bytes {
     /// Its name was synced.
     named: bool,
     syncs: usize,
+    /// What it has done, because no seed repeats a failure: which operation, where, and with how many bytes.
+    history: Vec<(u8, usize, usize)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -328,6 +330,7 @@ async fn bytes(path: PathBuf, fate: Fate, mut rng: Rng) -> Box<dyn Ledger> {
         longest: 0,
         named: false,
         syncs: 0,
+        history: Vec::new(),
     };
     let mut file = None;
     let Err(error) = ledger.write(&mut file, &fate, &mut rng).await;
@@ -357,7 +360,9 @@ impl Bytes {
             let most = MOST >> rng.u32(..14);
             let len = rng.usize(1..=most);
             let begin = rng.usize(..=MOST - len);
-            match rng.u8(..40) {
+            let operation = rng.u8(..40);
+            self.history.push((operation, begin, len));
+            match operation {
                 0..14 => {
                     let data = random_bytes(rng, len);
                     let begin = match self.shape.append {
@@ -373,6 +378,8 @@ impl Bytes {
                 }
                 // Such writes need aligned memory with direct I/O, and know no offset in append mode.
                 14..20 if !self.shape.direct && !self.shape.append => {
+                    // There is no order between these and what is on its way from the position.
+                    file.flush().await?;
                     let data = random_bytes(rng, len);
                     self.put(begin, &data);
                     match rng.u8(..3) {
@@ -517,12 +524,13 @@ impl Ledger for Bytes {
         };
         assert!(
             (self.shortest..=self.longest.next_multiple_of(block)).contains(&found.len()),
-            "{path}: {} to {} bytes were written, {} synced, {} are there; {:?}",
+            "{path}: {} to {} bytes were written, {} synced, {} are there; {:?}, {:?}",
             self.shortest,
             self.longest,
             self.synced.len(),
             found.len(),
-            self.shape
+            self.shape,
+            self.history
         );
         // What may be there but what was synced: whatever was written since, or nothing yet.
         let mut expected = self.synced.clone();
@@ -539,7 +547,10 @@ impl Ledger for Bytes {
                 expected[i] = found[i];
             }
         }
-        let context = format!("{path}, after {} syncs; {:?}", self.syncs, self.shape);
+        let context = format!(
+            "{path}, after {} syncs; {:?}, {:?}",
+            self.syncs, self.shape, self.history
+        );
         assert!(
             found == expected,
             "{context}: {}",
