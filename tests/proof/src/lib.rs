@@ -5,3 +5,8 @@
 
 #[path = "../../common/mod.rs"]
 pub mod support;
+
+#[cfg(target_os = "linux")]
+pub mod fuse;
+#[cfg(target_os = "linux")]
+pub mod passthrough;
