@@ -11,7 +11,11 @@
 pub mod support;
 
 #[cfg(target_os = "linux")]
+pub mod fuse;
+#[cfg(target_os = "linux")]
 pub mod mounts;
+#[cfg(target_os = "linux")]
+pub mod passthrough;
 #[cfg(target_os = "linux")]
 pub mod shared;
 
