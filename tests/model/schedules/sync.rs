@@ -10,69 +10,66 @@ pub(crate) use std::sync::atomic::Ordering;
 
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, RwLock};
 
-/// Atomics that begin each schedule with what they were made with, so that those of the process do too. The model only
-/// knows the order of `SeqCst`.
+/// Atomics that begin each schedule with what they were made with, so that those of the process do too. Whoever comes to
+/// one may be held up there. The model only knows the order of `SeqCst`.
 macro_rules! atomic {
     ($name:ident, $value:ty $(, $method:ident)*) => {
         #[derive(Debug)]
         pub(crate) struct $name {
             first: $value,
-            present: shuttle::sync::atomic::$name,
+            value: std::sync::atomic::$name,
             schedule: Count,
+            /// Where the schedule decides. What follows is done in one step.
+            door: shuttle::sync::atomic::AtomicBool,
         }
 
+        #[allow(dead_code, reason = "not all of them are changed in all ways")]
         impl $name {
             pub(crate) const fn new(value: $value) -> $name {
                 $name {
                     first: value,
-                    present: shuttle::sync::atomic::$name::new(value),
+                    value: std::sync::atomic::$name::new(value),
                     schedule: Count::new(0),
+                    door: shuttle::sync::atomic::AtomicBool::new(false),
                 }
             }
 
-            fn present(&self) -> &shuttle::sync::atomic::$name {
-                // Only one thread of the model runs at a time.
+            fn value(&self) -> &std::sync::atomic::$name {
+                self.door.load(Ordering::SeqCst);
                 let schedule = blocking::schedule();
                 let former = self.schedule.swap(schedule, Ordering::Relaxed);
                 if former != schedule && former != 0 {
-                    self.present.store(self.first, Ordering::SeqCst);
+                    self.value.store(self.first, Ordering::Relaxed);
                 }
-                &self.present
+                &self.value
             }
 
             pub(crate) fn load(&self, _: Ordering) -> $value {
-                self.present().load(Ordering::SeqCst)
+                self.value().load(Ordering::Relaxed)
             }
 
             pub(crate) fn store(&self, value: $value, _: Ordering) {
-                self.present().store(value, Ordering::SeqCst);
+                self.value().store(value, Ordering::Relaxed);
             }
 
-            #[allow(dead_code, reason = "not all of them are changed this way")]
             pub(crate) fn swap(&self, value: $value, _: Ordering) -> $value {
-                self.present().swap(value, Ordering::SeqCst)
-            }
-
-            #[allow(dead_code, reason = "not all of them are changed this way")]
-            pub(crate) fn get_mut(&mut self) -> &mut $value {
-                self.present.get_mut()
+                self.value().swap(value, Ordering::Relaxed)
             }
 
             $(
-                #[allow(dead_code, reason = "not all of them are changed this way")]
                 pub(crate) fn $method(&self, value: $value, _: Ordering) -> $value {
-                    self.present().$method(value, Ordering::SeqCst)
+                    self.value().$method(value, Ordering::Relaxed)
                 }
             )*
 
-            #[allow(dead_code, reason = "not all of them are changed this way")]
             pub(crate) fn fetch_update(
                 &self,
                 _: Ordering,
                 _: Ordering,
                 update: impl FnMut($value) -> Option<$value>,
             ) -> Result<$value, $value> {
-                self.present().fetch_update(Ordering::SeqCst, Ordering::SeqCst, update)
+                self.value()
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, update)
             }
         }
     };

@@ -1,9 +1,11 @@
 //! `src/backend/pool.rs`: the queue, and drainers that begin, linger and leave.
 
+use std::future::{Future as _, poll_fn};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use aiofiles::testing::{Call, Faults};
 use aiofiles::{Work, set_max_concurrent_operations, with_executor};
@@ -58,6 +60,38 @@ fn everybody_is_woken_by_a_queue_of_many() {
         });
         for thread in threads {
             thread.join().unwrap();
+        }
+    });
+}
+
+/// Those that are to be woken some at a time do not wait for a job that waits for them.
+#[test]
+fn nobody_waits_behind_a_job_that_is_stuck() {
+    schedules(1000, || {
+        set_max_concurrent_operations([1, 2, 64][one_of(3)]);
+        let (file, mut look) = file();
+        look.write_all(b"12345678").unwrap();
+        block_on(file.stream_position()).unwrap();
+        let faults = Faults::install();
+        let gate = faults.stall(Call::Read, 1, 1);
+        let mut reads = (0..8)
+            .map(|at| Some(Box::pin(file.read_at(vec![0; 1], at))))
+            .collect::<Vec<_>>();
+        // As soon as one of them is done, whichever it is, the one that is stuck may go on.
+        for _ in 0..8 {
+            block_on(poll_fn(|cx| {
+                for place in &mut reads {
+                    if let Some(read) = place
+                        && let Poll::Ready((result, _)) = read.as_mut().poll(cx)
+                    {
+                        assert_eq!(result.unwrap(), 1);
+                        *place = None;
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Pending
+            }));
+            gate.open();
         }
     });
 }

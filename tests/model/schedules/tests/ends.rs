@@ -22,7 +22,11 @@ const EIO: i32 = 5;
 fn what_a_dropped_file_accepted_is_written() {
     schedules(1500, || {
         set_max_concurrent_operations([1, 2, 64][one_of(3)]);
-        let (mut first, look) = if one_of(2) == 0 { file() } else { narrow_file() };
+        let (mut first, look) = if one_of(2) == 0 {
+            file()
+        } else {
+            narrow_file()
+        };
         let second = (one_of(2) == 0).then(|| block_on(first.try_clone()).unwrap());
         let faults = Faults::install();
         faults.fail(Call::Write, 0, one_of(2), EIO);
@@ -121,7 +125,11 @@ fn the_end_of_the_process_waits_for_what_was_accepted() {
         set_max_concurrent_operations([1, 2, 64][one_of(3)]);
         let end = Arc::new(End::default());
         let files = [1, 2].map(|writer| {
-            let (mut file, look) = if one_of(2) == 0 { file() } else { narrow_file() };
+            let (mut file, look) = if one_of(2) == 0 {
+                file()
+            } else {
+                narrow_file()
+            };
             let marks = Arc::new(Mutex::new(Marks::of(writer)));
             let (end, ours) = (end.clone(), marks.clone());
             let writing = thread::spawn(move || {
@@ -149,7 +157,10 @@ fn the_end_of_the_process_waits_for_what_was_accepted() {
             hook();
         }
         for ((_, _, look), accepted) in files.iter().zip(accepted) {
-            assert!(content(look).len() >= accepted, "{accepted} were accepted before, and not all are there");
+            assert!(
+                content(look).len() >= accepted,
+                "{accepted} were accepted before, and not all are there"
+            );
         }
         end.is_here();
         for (writing, marks, look) in files {

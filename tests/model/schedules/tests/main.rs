@@ -67,8 +67,11 @@ pub(crate) fn schedules(number: usize, body: impl Fn() + Send + Sync + 'static) 
         blocking::begin_schedule();
         body();
         // Whatever has begun comes to an end, and leaves nothing.
+        let mut looks = 0;
         loop {
             let backend = aiofiles::backend();
+            looks += 1;
+            assert!(looks < 10_000, "it comes to no end: {backend:?}");
             if backend.queued() + backend.running() + backend.drainers() == 0
                 && backend.pending_closes() == 0
             {

@@ -41,7 +41,10 @@ impl Marks {
             .copied()
             .filter(|byte| byte >> 6 == self.writer);
         assert!(
-            found.eq(self.peek(0).into_iter().chain(Marks::of(self.writer).peek(self.next.into()))),
+            found.eq(self
+                .peek(0)
+                .into_iter()
+                .chain(Marks::of(self.writer).peek(self.next.into()))),
             "{} of writer {} were accepted, and this is there: {content:02x?}",
             self.next,
             self.writer
@@ -70,7 +73,11 @@ fn write_some(file: &mut File, marks: &mut Marks) -> io::Result<()> {
 fn two_writers_of_one_file_lose_double_and_disorder_nothing() {
     schedules(1500, || {
         set_max_concurrent_operations([1, 2, 64][one_of(3)]);
-        let (first, look) = if one_of(2) == 0 { file() } else { narrow_file() };
+        let (first, look) = if one_of(2) == 0 {
+            file()
+        } else {
+            narrow_file()
+        };
         let second = block_on(first.try_clone()).unwrap();
         let mut writer = 0;
         let threads = [first, second].map(|mut file| {
@@ -101,7 +108,11 @@ fn a_tail_is_told_of_tried_again_and_not_forgotten() {
     const ENOSPC: i32 = 28;
     schedules(1500, || {
         set_max_concurrent_operations([1, 2, 64][one_of(3)]);
-        let (first, look) = if one_of(2) == 0 { file() } else { narrow_file() };
+        let (first, look) = if one_of(2) == 0 {
+            file()
+        } else {
+            narrow_file()
+        };
         let second = block_on(first.try_clone()).unwrap();
         let failing = 1 + one_of(2);
         let told = Arc::new(AtomicUsize::new(0));
@@ -134,12 +145,17 @@ fn a_tail_is_told_of_tried_again_and_not_forgotten() {
                 (marks.number(), faults.struck())
             })
         });
-        let (accepted, struck): (Vec<_>, Vec<_>) =
-            threads.map(|thread| thread.join().unwrap()).into_iter().unzip();
+        let (accepted, struck): (Vec<_>, Vec<_>) = threads
+            .map(|thread| thread.join().unwrap())
+            .into_iter()
+            .unzip();
         assert_eq!(content(&look).len(), accepted.iter().sum::<usize>());
         // Shortened writes count as struck too.
         let failures = struck.iter().sum::<usize>().saturating_sub(4);
-        assert!(failures == 0 || told.load(Ordering::Relaxed) > 0, "{failures} failures, and nobody knows");
+        assert!(
+            failures == 0 || told.load(Ordering::Relaxed) > 0,
+            "{failures} failures, and nobody knows"
+        );
     });
 }
 
