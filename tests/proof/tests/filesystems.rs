@@ -572,16 +572,19 @@ impl Table {
             });
             self.same(&what("read_at"), found, found_std);
             self.same(&what("length"), length(&file).await, length_std(&std));
-            self.same(
-                &what("seek"),
-                file.seek(SeekFrom::Start(at)).await,
-                std.seek(SeekFrom::Start(at)),
-            );
-            self.same(
-                &what("read"),
-                read(&mut file, 20).await,
-                read_std(&mut std, 20),
-            );
+            let sought = file.seek(SeekFrom::Start(at)).await;
+            match std.seek(SeekFrom::Start(at)) {
+                // A position of this crate is only a number until it is used, and then nothing is there.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    self.same(&what("seek"), sought, Ok(at));
+                    self.same(&what("read"), read(&mut file, 20).await, Ok(Vec::new()));
+                }
+                sought_std => {
+                    self.same(&what("seek"), sought, sought_std);
+                    let found = read(&mut file, 20).await;
+                    self.same(&what("read"), found, read_std(&mut std, 20));
+                }
+            }
             self.same(&what("set_len"), file.set_len(at).await, std.set_len(at));
             self.same(&what("length"), length(&file).await, length_std(&std));
         }
@@ -708,6 +711,9 @@ impl Table {
             );
             self.same("length", length(&file).await, length_std(&std));
         }
+        // Some file systems have reserved space that far away.
+        file.set_len(2 << 20).await.expect("shorter");
+        std.set_len(2 << 20).expect("shorter");
         for (offset, len) in [(0, 10_000), (100_000, 4096), (1 << 21, 5), (8192, 8192)] {
             self.same(
                 &format!("punch_hole {len} at {offset}"),
@@ -1016,7 +1022,7 @@ async fn session(dir: &Path, kind: FileSystem, rng: &mut Rng, steps: usize) {
             9..16 => same!(read(&mut file, len).await, read_std(&mut std, len)),
             16..20 => {
                 let to = match rng.u8(..4) {
-                    0 => SeekFrom::End(-rng.i64(..MOST as i64)),
+                    0 => SeekFrom::End(-rng.i64(0..MOST as i64)),
                     1 => SeekFrom::Current(rng.i64(-1000..1000)),
                     _ => SeekFrom::Start(at),
                 };
@@ -1106,9 +1112,14 @@ async fn session(dir: &Path, kind: FileSystem, rng: &mut Rng, steps: usize) {
         }
     }
     file.close().await.expect("closed");
-    let (found, expected) = (fs::read(&a), fs::read(&b));
+    let len = |path| fs::metadata(path).expect("a file").len();
+    assert_eq!(
+        len(&a),
+        len(&b),
+        "length on {kind}, {options:?}, after {done:?}"
+    );
     assert!(
-        found.expect("a file") == expected.expect("a file"),
-        "on {kind}, {options:?}, after {done:?}"
+        fs::read(&a).expect("a file") == fs::read(&b).expect("a file"),
+        "content on {kind}, {options:?}, after {done:?}"
     );
 }
