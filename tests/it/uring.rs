@@ -412,6 +412,23 @@ fn abandoned_writes_write_what_they_were_given() {
     });
 }
 
+/// More than an entry can say is not asked for at once.
+#[test]
+fn a_read_by_ring_into_four_gigabytes_reads_what_is_there() {
+    alone_under(AUTO, || {
+        if !has_rings() {
+            return;
+        }
+        let (_dir, path) = sample("text");
+        let file = block_on(by_ring().open(&path)).unwrap();
+        let begin = backend().submitted();
+        // Memory that is never touched costs nothing.
+        let (n, buf) = block_on(file.read_at(Vec::with_capacity(1 << 32), 0));
+        assert!(backend().submitted() > begin);
+        assert_eq!((n.unwrap(), &*buf), (4, &b"text"[..]));
+    });
+}
+
 /// A write that comes short goes on behind what it has written, and tells why there is no more.
 #[test]
 fn a_short_write_by_ring_goes_on_where_it_stopped() {

@@ -278,7 +278,7 @@ fn an_open_without_a_free_descriptor_waits_for_a_closing_that_has_begun() {
     use aiofiles::testing::{Call, Faults};
     use rustix::process::{Resource, Rlimit, setrlimit};
 
-    use crate::support::{all_fd_count, alone, poll_now};
+    use crate::support::{all_fd_count, alone};
 
     alone(|| {
         let (_dir, path) = sample("content");
@@ -303,17 +303,15 @@ fn an_open_without_a_free_descriptor_waits_for_a_closing_that_has_begun() {
             while let Ok(std) = std::fs::File::open(&path) {
                 fill.push(std);
             }
-            let mut opening = Box::pin(File::open(&path));
-            let early = poll_now(opening.as_mut());
-            // Other jobs pass, so the open has had its turn.
-            for _ in 0..10 {
-                aiofiles::metadata(&path).await.unwrap();
-            }
-            gate.open();
-            match early {
-                Poll::Ready(result) => drop(result.unwrap()),
-                Poll::Pending => drop(opening.await.expect("a descriptor becomes free")),
-            }
+            let others = async {
+                // Other jobs pass, so the open has had its turn, and waits to be woken.
+                for _ in 0..10 {
+                    aiofiles::metadata(&path).await.unwrap();
+                }
+                gate.open();
+            };
+            let (opened, ()) = futures_lite::future::zip(File::open(&path), others).await;
+            drop(opened.expect("a descriptor becomes free"));
         });
     });
 }
