@@ -15,7 +15,7 @@ use io_uring::{EnterFlags, IoUring, opcode, squeue};
 
 use super::flight::Flight;
 use super::slab::Key;
-use crate::backend::trace;
+use crate::backend::{fork, trace};
 
 /// Entries of the submission queue. It is emptied by every call, so it need not be large.
 const SUBMISSIONS: u32 = 64;
@@ -49,8 +49,6 @@ pub(super) struct Ring {
     submitting: Mutex<Submitting>,
     flight: Flight<Box<dyn OnRing>>,
     pub(super) watch: super::notify::Watch,
-    /// The process that made the ring: memory of the ring is not there in a child of fork.
-    process: u32,
     /// The kernel refuses it for good.
     is_dead: AtomicBool,
     pub(super) counters: Counters,
@@ -84,6 +82,8 @@ impl Ring {
     }
 
     fn with_sizes(submissions: u32, completions: u32, limit: usize) -> io::Result<&'static Ring> {
+        // The memory of a ring is not there in a child of fork.
+        fork::watch();
         let uring = IoUring::builder()
             .dontfork()
             .setup_clamp()
@@ -95,7 +95,6 @@ impl Ring {
             submitting: Mutex::default(),
             flight: Flight::new(limit),
             watch: super::notify::Watch::new(),
-            process: std::process::id(),
             is_dead: AtomicBool::new(false),
             counters: Counters::default(),
         }));
@@ -123,7 +122,7 @@ impl Ring {
 
     /// Whether this process can use it.
     fn is_usable(&self) -> bool {
-        !self.is_dead.load(Ordering::Relaxed) && self.process == std::process::id()
+        !self.is_dead.load(Ordering::Relaxed) && !fork::is_child()
     }
 
     fn submitting(&self) -> MutexGuard<'_, Submitting> {
@@ -259,7 +258,7 @@ impl Ring {
 
     /// Completes what the kernel has done. If another thread is at it, that does so once more.
     pub(super) fn reap(&self) {
-        if self.in_flight() > 0 && self.process == std::process::id() {
+        if self.in_flight() > 0 && !fork::is_child() {
             self.reap_here();
         }
     }
