@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{FileTimes, Metadata, Permissions};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice, IoSliceMut, SeekFrom};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -685,6 +685,34 @@ impl File {
             self.stream = Some(Handle::new(stream));
             error
         })
+    }
+
+    /// Moves the positions of two files in one poll, or neither.
+    pub(crate) async fn seek_both(
+        (one, to): (&mut File, u64),
+        (other, other_to): (&mut File, u64),
+    ) -> io::Result<()> {
+        poll_fn(|cx| {
+            // What could make one of them wait is over before the other moves.
+            for file in [&*one, &*other] {
+                let handle = file.stream.as_ref().ok_or_else(closed)?;
+                ready!(handle.stream().poll_flush(&handle.caller(SEEKER, cx)))?;
+            }
+            ready!(one.poll_seek_now(to, cx))?;
+            other.poll_seek_now(other_to, cx)
+        })
+        .await
+    }
+
+    /// Moves the position of a file that waits for nothing.
+    fn poll_seek_now(&mut self, to: u64, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.lent = Lent::default();
+        self.answered = None;
+        let handle = self.stream.as_ref().ok_or_else(closed)?;
+        let sought = handle
+            .stream()
+            .poll_seek(SeekFrom::Start(to), &handle.caller(SEEKER, cx));
+        sought.map_ok(drop)
     }
 
     /// A handle to `stream`.
