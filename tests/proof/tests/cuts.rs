@@ -39,7 +39,7 @@ use futures_lite::future::zip;
 use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
 /// How many cuts each test makes.
-const CUTS: usize = 25;
+const CUTS: usize = 20;
 
 /// The power is cut at most so long after the tasks began.
 const LATEST: Duration = Duration::from_millis(20);
@@ -761,7 +761,7 @@ impl Names {
                         true => aiofiles::rename(self.path(name), self.path(other)).await?,
                         false => {
                             dir.rename(name.to_string(), &dir, other.to_string())
-                                .await?
+                                .await?;
                         }
                     }
                     let moved = self.now.remove(&name).expect("it is there");
