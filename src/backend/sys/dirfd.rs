@@ -202,7 +202,9 @@ pub(crate) fn change_mode(
     wanted: impl FnOnce(Permissions) -> Option<u32>,
 ) -> io::Result<()> {
     let flags = AtFlags::SYMLINK_NOFOLLOW;
-    let stat = call(Call::Metadata, || Ok(rustix::fs::statat(&dir, path, flags)?))?;
+    let stat = call(Call::Metadata, || {
+        Ok(rustix::fs::statat(&dir, path, flags)?)
+    })?;
     let Some(mode) = wanted(Permissions::from_mode(stat.st_mode as _)) else {
         return Ok(());
     };

@@ -177,7 +177,10 @@ fn children_are_refused_or_end_and_the_parent_is_unharmed() {
         assert!(rounds > before, "the parent's work has stopped");
         assert_eq!(std::fs::read(&path).unwrap(), numbered(100_000));
         let on_rings = backend().submitted() - submitted;
-        assert!(name() != "uring" || on_rings > 0, "nothing went through a ring");
+        assert!(
+            name() != "uring" || on_rings > 0,
+            "nothing went through a ring"
+        );
         report(&format!(
             "fork, {}: {count} children ({codes:?} that _exit, exit, ask once, ask for everything), 0 hung, 0 succeeded; \
              {rounds} rounds of the parent with right data, {on_rings} operations on rings",

@@ -337,12 +337,7 @@ fn the_end_of_temporary_directories_touches_nothing_outside() {
                     // Removal in one step fails in every other round, so that what goes is removed one by one.
                     let faults = Faults::install();
                     if round % 2 == 0 {
-                        faults.fail(
-                            Call::RemoveDirAll,
-                            0,
-                            usize::MAX,
-                            Errno::IO.raw_os_error(),
-                        );
+                        faults.fail(Call::RemoveDirAll, 0, usize::MAX, Errno::IO.raw_os_error());
                     }
                     let mut temporary = Builder::new()
                         .dir(dir.path())
@@ -447,26 +442,31 @@ fn walks_and_copies_touch_nothing_outside() {
         fs::create_dir(&tree).unwrap();
         fs::create_dir(&copies).unwrap();
         plant(&tree, &outside);
-        under_attack("walk and copy", Attack::on_trees(), &outside, |attack, _| {
-            attack.aim(Some(&tree));
-            block_on(async {
-                let mut failed = Ok(());
-                let mut walk = aiofiles::walk(&tree);
-                let mut count = 0;
-                while let Some(entry) = walk.next().await {
-                    let copied = match entry {
-                        Ok(entry) if entry.file_type().is_file() => {
-                            count += 1;
-                            let to = copies.join(count.to_string());
-                            aiofiles::copy(entry.path(), to).await.map(drop)
-                        }
-                        other => other.map(drop),
-                    };
-                    failed = failed.and(copied);
-                }
-                assert!(count > 0, "there are files that nobody exchanges");
-                failed
-            })
-        });
+        under_attack(
+            "walk and copy",
+            Attack::on_trees(),
+            &outside,
+            |attack, _| {
+                attack.aim(Some(&tree));
+                block_on(async {
+                    let mut failed = Ok(());
+                    let mut walk = aiofiles::walk(&tree);
+                    let mut count = 0;
+                    while let Some(entry) = walk.next().await {
+                        let copied = match entry {
+                            Ok(entry) if entry.file_type().is_file() => {
+                                count += 1;
+                                let to = copies.join(count.to_string());
+                                aiofiles::copy(entry.path(), to).await.map(drop)
+                            }
+                            other => other.map(drop),
+                        };
+                        failed = failed.and(copied);
+                    }
+                    assert!(count > 0, "there are files that nobody exchanges");
+                    failed
+                })
+            },
+        );
     });
 }

@@ -45,7 +45,8 @@ impl Storm {
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = count as extern "C" fn(libc::c_int) as usize;
         // SAFETY: the handler does nothing but count.
-        let set = unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) };
+        let set =
+            unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) };
         assert_eq!(set, 0);
         let stop = Arc::<AtomicBool>::default();
         let own = stop.clone();
@@ -67,7 +68,9 @@ impl Storm {
             if sent % 64 == 0 {
                 let tasks = std::fs::read_dir("/proc/self/task").expect("/proc");
                 let tasks = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok());
-                threads = tasks.filter(|task| *task != own).collect::<Vec<libc::pid_t>>();
+                threads = tasks
+                    .filter(|task| *task != own)
+                    .collect::<Vec<libc::pid_t>>();
             }
             for thread in &threads {
                 // SAFETY: it takes numbers. A thread that has gone gets nothing.
@@ -88,7 +91,10 @@ impl Storm {
     /// Signals that were handled, and how many a second.
     fn figures(&self) -> (u64, u64) {
         let handled = HANDLED.load(Ordering::Relaxed);
-        (handled, handled * 1000 / (self.begin.elapsed().as_millis() as u64).max(1))
+        (
+            handled,
+            handled * 1000 / (self.begin.elapsed().as_millis() as u64).max(1),
+        )
     }
 }
 
@@ -225,8 +231,7 @@ async fn step(dir: &Path, rng: &mut fastrand::Rng) -> io::Result<usize> {
             if !aiofiles::exists(&fifo).await {
                 mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
             }
-            let (found, written) =
-                zip(aiofiles::read(&fifo), aiofiles::write(&fifo, &bytes)).await;
+            let (found, written) = zip(aiofiles::read(&fifo), aiofiles::write(&fifo, &bytes)).await;
             written?;
             assert_same_bytes(found?, &bytes);
             Ok(3)
@@ -330,7 +335,10 @@ fn a_storm_of_signals_is_not_noticed() {
         let goal = iterations(5000);
         let done = Arc::<AtomicUsize>::default();
         // A third of it on each runtime.
-        for (n, kind) in [Kind::SmolFour, Kind::TokioMulti, Kind::AsyncStd].into_iter().enumerate() {
+        for (n, kind) in [Kind::SmolFour, Kind::TokioMulti, Kind::AsyncStd]
+            .into_iter()
+            .enumerate()
+        {
             let dir = temp_dir();
             let runtime = Runtime::new(kind);
             let tasks = (0..6).map(|task| {

