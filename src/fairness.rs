@@ -7,6 +7,8 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
+use crate::sync::thread_local;
+
 /// So many ready answers in a row are enough.
 const IN_A_ROW: u32 = 128;
 

@@ -371,6 +371,8 @@ mod settle;
 mod space;
 pub mod stdio;
 mod stream;
+#[cfg_attr(aiofiles_model, path = "../tests/model/schedules/sync.rs")]
+mod sync;
 mod text;
 mod unblock;
 mod waiters;

@@ -6,12 +6,13 @@
 use std::fs::TryLockError;
 use std::future::poll_fn;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::backend::{self, Description};
 use crate::file::File;
+use crate::sync::Mutex;
 
 /// How long to wait before a lock is tried again: doubled each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);

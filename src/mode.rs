@@ -218,3 +218,60 @@ impl fmt::Display for Mode {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_string_of_letters_is_a_mode_or_none() {
+        const LETTERS: [char; 8] = ['r', 'w', 'x', 'a', 'b', 't', '+', 'U'];
+        let longer = |text: &String| LETTERS.map(|letter| format!("{text}{letter}"));
+        let mut texts = vec![String::new()];
+        for begin in [0, 1, 9, 73] {
+            texts.extend(texts[begin..].iter().flat_map(longer).collect::<Vec<_>>());
+        }
+        for text in texts {
+            let has = |letter: char| text.contains(letter);
+            let count = |letters: &str| text.matches(|letter| letters.contains(letter)).count();
+            let valid = count("rwxa") == 1 && count("bt") <= 1 && count("+") <= 1 && !has('U');
+            let mode = match text.parse::<Mode>() {
+                Ok(mode) => mode,
+                Err(error) => {
+                    assert!(!valid, "{text}");
+                    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+                    let begin = format!("invalid mode `{text}`: ");
+                    assert!(error.to_string().starts_with(&begin), "{error}");
+                    continue;
+                }
+            };
+            assert!(valid, "{text}");
+            assert_eq!(mode.readable(), has('r') || has('+'), "{text}");
+            assert_eq!(mode.writable(), !has('r') || has('+'), "{text}");
+            assert_eq!(mode.appends(), has('a'), "{text}");
+            assert_eq!(mode.is_bytes(), has('b'), "{text}");
+            assert_eq!(mode.is_text(), has('t'), "{text}");
+            let shown = LETTERS.into_iter().filter(|letter| has(*letter));
+            assert_eq!(mode.to_string(), shown.collect::<String>());
+            assert_eq!(Mode::of_bytes(&text).is_ok(), !has('t'), "{text}");
+            assert_eq!(Mode::of_text(&text).is_ok(), !has('b'), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong() {
+        for (text, why) in [
+            ("", "it needs one of `r`, `w`, `x` and `a`"),
+            ("b+", "it needs one of `r`, `w`, `x` and `a`"),
+            ("rr", "`r` stands there twice"),
+            ("rbb", "`b` stands there twice"),
+            ("r++", "`+` stands there twice"),
+            ("rw", "`r` and `w` exclude each other"),
+            ("tab", "`t` and `b` exclude each other"),
+            ("rU", "'U' is none of its letters"),
+        ] {
+            let error = text.parse::<Mode>().unwrap_err().to_string();
+            assert_eq!(error, format!("invalid mode `{text}`: {why}"));
+        }
+    }
+}

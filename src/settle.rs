@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use crate::backend::{self, Place, sys};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::waiters::{Seat, Waiters};
 
 /// Device and inode.

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         let path = env::args_os().nth(1).expect("the path of the file");
         return child(way, kind, rng, Path::new(&path));
     }
-    run_checks(&CHECKS)
+    run_checks(CHECKS)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -169,6 +169,27 @@ fn child(way: &str, kind: Kind, mut rng: fastrand::Rng, path: &Path) -> ExitCode
             file.flush().await.expect("it is open");
             *KEPT.lock().expect("no panic") = Some(Vec::new());
             // As much as is accepted before anything is written.
+            let accepted = file.write(&numbered(rng.usize(1..MOST))).await;
+            report(accepted.expect("accepted"));
+            exit(0)
+        }),
+        // The only thread there may be sits in a call that does not return.
+        #[cfg(feature = "testing")]
+        "stuck" => runtime.block_on(async move {
+            use aiofiles::testing::{Call, Faults};
+
+            let mut file = File::create(&path).await.expect("a new file");
+            aiofiles::set_max_concurrent_operations(1);
+            {
+                let faults = Faults::install();
+                let gate = faults.stall(Call::Metadata, 0, 1);
+                let mut asking = Box::pin(aiofiles::metadata("."));
+                assert!(poll_now(asking.as_mut()).is_pending());
+                while gate.waiting() == 0 {
+                    thread::yield_now();
+                }
+                std::mem::forget(asking);
+            }
             let accepted = file.write(&numbered(rng.usize(1..MOST))).await;
             report(accepted.expect("accepted"));
             exit(0)
@@ -449,6 +470,8 @@ const BY_DROPPING_THE_RUNTIME: fn() = || {
         Some(0),
     );
 };
+#[cfg(feature = "testing")]
+const BY_EXIT_WHILE_EVERY_THREAD_IS_STUCK: fn() = || nothing_is_lost("stuck", &RUNTIMES, Some(0));
 /// A child that aborts has no code.
 const WHAT_WAS_FLUSHED_BY_ABORT: fn() = || nothing_is_lost("abort-flushed", &RUNTIMES, None);
 const WHAT_WAS_WRITTEN_UNBUFFERED_BY_ABORT: fn() =
@@ -549,7 +572,7 @@ fn nothing_is_lost_by_exit_in_a_waker_that_the_writing_job_wakes() {
     });
 }
 
-const CHECKS: [(&str, fn()); 15] = [
+const CHECKS: &[(&str, fn())] = &[
     ("nothing_is_lost_when_main_returns", WHEN_MAIN_RETURNS),
     (
         "nothing_is_lost_when_the_file_is_never_dropped",
@@ -568,6 +591,11 @@ const CHECKS: [(&str, fn()); 15] = [
     (
         "nothing_is_lost_by_exit_before_its_pool_begins",
         BY_EXIT_BEFORE_ITS_POOL_BEGINS,
+    ),
+    #[cfg(feature = "testing")]
+    (
+        "nothing_is_lost_by_exit_while_every_thread_is_stuck",
+        BY_EXIT_WHILE_EVERY_THREAD_IS_STUCK,
     ),
     ("nothing_is_lost_by_a_panic_in_main", BY_A_PANIC_IN_MAIN),
     (

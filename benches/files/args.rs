@@ -15,6 +15,7 @@ Usage: cargo bench --bench files -- [options]
   --latency           p50 and p99 of single operations, in rows of reads one at a time
   --markdown          print tables for benches/RESULTS.md
   --dir <path>        where the files are (default: cargo's directory for temporary files of benches)
+  --once <units>      one run of so much work for each contender, std only if it is named, and how many operations that was
   --list              print the names of the rows";
 
 /// What was asked for.
@@ -33,6 +34,7 @@ pub struct Args {
     pub contender: String,
     pub latency: bool,
     pub markdown: bool,
+    pub once: Option<u64>,
     pub effort: Effort,
     pub dir: PathBuf,
 }
@@ -44,6 +46,7 @@ impl Args {
             contender: String::new(),
             latency: false,
             markdown: false,
+            once: None,
             effort: Effort::SMOKE,
             dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
         };
@@ -57,6 +60,10 @@ impl Args {
                 "--row" => parsed.row = value()?.to_lowercase(),
                 "--contender" => parsed.contender = value()?.to_lowercase(),
                 "--dir" => parsed.dir = PathBuf::from(value()?),
+                "--once" => {
+                    let units = value()?.parse();
+                    parsed.once = Some(units.map_err(|error| format!("--once: {error}"))?);
+                }
                 "--quick" => quick = true,
                 "--latency" => parsed.latency = true,
                 "--markdown" => parsed.markdown = true,

@@ -161,6 +161,28 @@ pub fn measure(row: &'static Row, args: &Args) -> io::Result<RowResult> {
     Ok(RowResult { row, entries })
 }
 
+/// Runs one row once for each contender that is named.
+pub fn once(
+    row: &'static Row,
+    args: &Args,
+    units: u64,
+    mut tell: impl FnMut(Contender, u64),
+) -> io::Result<()> {
+    let scene = Scene::new(&args.dir, args.effort)?;
+    let Some(bench) = (row.prepare)(&scene)? else {
+        return Ok(());
+    };
+    let named = |contender: &Contender| contender.name().contains(&args.contender);
+    for contender in Contender::all().filter(named) {
+        match bench.run(contender, units.min(bench.most_units())) {
+            Ok(sample) => tell(contender, sample.ops),
+            Err(error) if contender.lacks(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Doubles the work until it takes a good part of the time, and goes on from there. What runs here is the warm-up.
 fn units_per_run(bench: &dyn Bench, contender: Contender, run_time: Duration) -> io::Result<u64> {
     let most = bench.most_units();

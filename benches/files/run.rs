@@ -8,7 +8,10 @@ use crate::{latency, measure, report, rows};
 /// Does what the command line asks for.
 pub fn run() -> io::Result<()> {
     match Args::parse(std::env::args().skip(1)) {
-        Ok(Command::Measure(args)) => measure_rows(&args),
+        Ok(Command::Measure(args)) => match args.once {
+            Some(units) => run_once(&args, units),
+            None => measure_rows(&args),
+        },
         Ok(Command::List) => {
             rows::ALL.iter().for_each(|row| println!("{}", row.name));
             Ok(())
@@ -19,6 +22,17 @@ pub fn run() -> io::Result<()> {
             std::process::exit(2);
         }
     }
+}
+
+/// Runs the row of exactly this name once, or all, for those who count what that takes from outside.
+fn run_once(args: &Args, units: u64) -> io::Result<()> {
+    let wanted = |row: &&rows::Row| args.row.is_empty() || row.name.to_lowercase() == args.row;
+    for row in rows::ALL.iter().filter(wanted) {
+        measure::once(row, args, units, |contender, ops| {
+            println!("{}\t{}\t{ops}", row.name, contender.name());
+        })?;
+    }
+    Ok(())
 }
 
 /// Measures the rows asked for, printing each as soon as it is known and a summary at the end.

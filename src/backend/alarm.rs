@@ -7,11 +7,11 @@ use std::future::Future;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
+use super::sync::{AtomicBool, Mutex, Ordering};
 use super::{fork, threads};
 
 /// Waits for some time.

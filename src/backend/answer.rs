@@ -3,8 +3,10 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
+
+use super::sync::Mutex;
 
 /// A place where a job leaves an answer, and one task waits for it.
 pub(crate) struct Answer<T> {

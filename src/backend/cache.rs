@@ -251,7 +251,7 @@ impl PerFile {
 }
 
 fn may_ask() -> bool {
-    is_on() && executor::current().is_none() && !fault::wants_dispatch()
+    is_on() && executor::current().is_none() && !fault::keeps_off_cache()
 }
 
 /// The length of a local file, which is in memory.

@@ -9,14 +9,14 @@ use std::fs::File;
 use std::future::poll_fn;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use super::answer::Answer;
 use super::fork;
 use super::place::Place;
 use super::pool;
+use super::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 use super::sys::{Call, call};
 use super::uring::perform;
 use crate::waiters::{Seat, Waiters};

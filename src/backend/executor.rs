@@ -10,9 +10,10 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{self, AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 use super::pool::{self, Job};
+use super::sync::{Mutex, MutexGuard, RwLock, thread_local};
 
 /// A thread pool for operations that wait for files, in the place of that of the `blocking` crate.
 ///

@@ -5,10 +5,12 @@
 #![allow(unsafe_code, reason = "std has no hook for the end of the process")]
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, Once, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::PoisonError;
+use std::time::Duration;
 
+use super::sync::{
+    AtomicBool, AtomicU64, AtomicUsize, Condvar, Instant, Mutex, Once, Ordering, thread_local,
+};
 use super::{pool, trace};
 
 /// How long the process waits while nothing moves.

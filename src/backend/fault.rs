@@ -1,16 +1,19 @@
 //! The fault seam and the hand-stepped pool (feature `testing`).
 //!
-//! Every system call of the crate passes [`before`] and every length passes [`length`]; every job passes [`intercept`].
+//! Every system call of the crate passes [`before`] and every length passes [`length`]; every job passes [`intercept`], and
+//! every operation of a ring has a [`Fate`].
 //! A plan belongs to the code under test and not to the process: it is found through a thread-local that a job inherits
 //! from whoever submitted it, so tests that run side by side do not disturb one another.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::pool::Job;
+use super::sync::{Condvar, Mutex, MutexGuard, thread_local};
 pub use super::sys::Call;
 
 /// What a job inherits from the code that submitted it.
@@ -30,6 +33,16 @@ impl Context {
         CURRENT
             .try_with(|current| current.borrow().clone())
             .unwrap_or_default()
+    }
+
+    /// Whether what need not be dispatched is dispatched all the same: by hand, or because faults are planned for what
+    /// dispatched jobs call, and not for `calls`.
+    fn keeps_off(&self, calls: &[Call]) -> bool {
+        let is_planned = |plan: &Arc<Plan>| {
+            let rules = plan.rules();
+            rules.iter().any(|rule| calls.contains(&rule.call))
+        };
+        self.stepper.is_some() || self.faults.as_ref().is_some_and(|plan| !is_planned(plan))
     }
 
     /// Makes this the context of the present thread until the guard goes.
@@ -52,16 +65,24 @@ impl Drop for Entered {
     }
 }
 
-/// Whether what this thread does is to be dispatched although it need not be: the jobs are stepped by hand, or a fault is
-/// planned for what a dispatched job calls. A plan that names [`Call::CachedRead`] is one for reads that are not.
-pub(crate) fn wants_dispatch() -> bool {
-    let context = Context::current();
-    let faults = context.faults;
-    context.stepper.is_some()
-        || faults.is_some_and(|plan| {
-            let rules = plan.rules();
-            rules.iter().all(|rule| rule.call != Call::CachedRead)
-        })
+/// Whether this thread is to make no reads of the fast path: jobs are stepped by hand, or faults are planned, and none for
+/// [`Call::CachedRead`].
+#[cfg_attr(
+    not(all(feature = "nowait", target_os = "linux")),
+    allow(dead_code, reason = "there are no such reads in this build")
+)]
+pub(crate) fn keeps_off_cache() -> bool {
+    Context::current().keeps_off(&[Call::CachedRead])
+}
+
+/// Whether the operations of this thread are not for rings: jobs are stepped by hand, or faults are planned, and none for
+/// [`Call::RingRead`] or [`Call::RingWrite`].
+#[cfg_attr(
+    not(all(feature = "uring", target_os = "linux")),
+    allow(dead_code, reason = "there are no rings in this build")
+)]
+pub(crate) fn keeps_off_ring() -> bool {
+    Context::current().keeps_off(&[Call::RingRead, Call::RingWrite])
 }
 
 /// Called before each system call: the plan may make it fail, wait or panic.
@@ -77,6 +98,47 @@ pub(crate) fn length(call: Call, len: usize) -> usize {
     match Context::current().faults {
         Some(plan) => plan.length(call, len),
         None => len,
+    }
+}
+
+/// What the plan has in store for an operation that a ring performs.
+#[derive(Default)]
+pub(crate) struct Fate(Option<Action>);
+
+#[cfg_attr(
+    not(all(feature = "uring", target_os = "linux")),
+    allow(dead_code, reason = "there are no rings in this build")
+)]
+impl Fate {
+    /// The fate of one that the present thread submits.
+    pub(crate) fn of(call: Call) -> Fate {
+        let Some(plan) = Context::current().faults else {
+            return Fate(None);
+        };
+        *plan.made().entry(call).or_default() += 1;
+        Fate(plan.strike(call, |action| !matches!(action, Action::Short(_))))
+    }
+
+    /// Whether the kernel sees the operation at all.
+    pub(crate) fn lets_through(&self) -> bool {
+        !matches!(self.0, Some(Action::Fail(_) | Action::Panic))
+    }
+
+    /// Calls `land` with what the kernel has answered, or with what the plan says instead; at once, or when a gate is
+    /// opened.
+    pub(crate) fn land(self, result: i32, land: impl FnOnce(Fate, i32) + Send + 'static) {
+        match self.0 {
+            Some(Action::Fail(code)) => land(self, -code),
+            Some(Action::Stall(gate)) => gate.hold(Box::new(move || land(Fate(None), result))),
+            _ => land(self, result),
+        }
+    }
+
+    /// Panics if that is planned.
+    pub(crate) fn panic(&self) {
+        if let Some(Action::Panic) = self.0 {
+            panic!("a planned panic in a completion");
+        }
     }
 }
 
@@ -117,6 +179,7 @@ struct Rule {
 struct Plan {
     rules: Mutex<Vec<Rule>>,
     struck: Mutex<usize>,
+    made: Mutex<HashMap<Call, usize>>,
 }
 
 impl Plan {
@@ -144,7 +207,12 @@ impl Plan {
         None
     }
 
+    fn made(&self) -> MutexGuard<'_, HashMap<Call, usize>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn before(&self, call: Call) -> io::Result<()> {
+        *self.made().entry(call).or_default() += 1;
         match self.strike(call, |action| !matches!(action, Action::Short(_))) {
             Some(Action::Fail(code)) => Err(io::Error::from_raw_os_error(code)),
             Some(Action::Panic) => panic!("a planned panic in {call:?}"),
@@ -240,6 +308,11 @@ impl Faults {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many such calls were made so far, struck or not.
+    pub fn made(&self, call: Call) -> usize {
+        self.plan.made().get(&call).copied().unwrap_or(0)
+    }
+
     fn plan(&self, call: Call, skip: usize, strikes: usize, action: Action) {
         self.plan.rules().push(Rule {
             call,
@@ -263,34 +336,46 @@ pub struct Gate {
     inner: Arc<(Mutex<GateState>, Condvar)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct GateState {
     open: bool,
+    /// Threads that wait.
     waiting: usize,
+    /// What is done on rings, and has no thread to wait on.
+    held: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl fmt::Debug for GateState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GateState")
+            .field("open", &self.open)
+            .field("waiting", &(self.waiting + self.held.len()))
+            .finish()
+    }
 }
 
 impl Gate {
     /// Lets every stalled call go on, now and later.
     pub fn open(&self) {
-        self.inner
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .open = true;
+        let held = {
+            let mut state = self.lock();
+            state.open = true;
+            std::mem::take(&mut state.held)
+        };
         self.inner.1.notify_all();
+        for land in held {
+            land();
+        }
     }
 
     /// How many calls wait at the gate now.
     pub fn waiting(&self) -> usize {
-        self.inner
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .waiting
+        let state = self.lock();
+        state.waiting + state.held.len()
     }
 
     fn wait(&self) {
-        let mut state = self.inner.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         state.waiting += 1;
         while !state.open {
             state = self
@@ -300,6 +385,21 @@ impl Gate {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         state.waiting -= 1;
+    }
+
+    /// Calls `land` when it is open.
+    fn hold(&self, land: Box<dyn FnOnce() + Send>) {
+        let mut state = self.lock();
+        if state.open {
+            drop(state);
+            land();
+        } else {
+            state.held.push(land);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, GateState> {
+        self.inner.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

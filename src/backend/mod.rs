@@ -41,7 +41,6 @@ mod pool;
 mod ready;
 mod refusal;
 mod slot;
-mod sync;
 pub(crate) mod sys;
 mod threads;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
@@ -51,6 +50,7 @@ mod transfer;
 mod uring;
 mod wish;
 
+use crate::sync;
 pub(crate) use alarm::{Alarm, pause};
 pub(crate) use answer::Answer;
 pub(crate) use cache::Cached;

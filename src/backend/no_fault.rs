@@ -24,12 +24,53 @@ impl Context {
 pub(crate) struct Entered;
 
 #[cfg_attr(
-    not(feature = "nowait"),
-    expect(dead_code, reason = "everything is dispatched anyway")
+    not(all(feature = "nowait", target_os = "linux")),
+    allow(dead_code, reason = "there are no such reads in this build")
 )]
 #[inline(always)]
-pub(crate) fn wants_dispatch() -> bool {
+pub(crate) fn keeps_off_cache() -> bool {
     false
+}
+
+#[cfg_attr(
+    not(all(feature = "uring", target_os = "linux")),
+    allow(dead_code, reason = "there are no rings in this build")
+)]
+#[inline(always)]
+pub(crate) fn keeps_off_ring() -> bool {
+    false
+}
+
+/// What becomes of an operation that a ring performs: what the kernel says.
+#[cfg_attr(
+    not(all(feature = "uring", target_os = "linux")),
+    allow(dead_code, reason = "there are no rings in this build")
+)]
+#[derive(Default)]
+pub(crate) struct Fate;
+
+#[cfg_attr(
+    not(all(feature = "uring", target_os = "linux")),
+    allow(dead_code, reason = "there are no rings in this build")
+)]
+impl Fate {
+    #[inline(always)]
+    pub(crate) fn of(_: Call) -> Fate {
+        Fate
+    }
+
+    #[inline(always)]
+    pub(crate) fn lets_through(&self) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    pub(crate) fn land(self, result: i32, land: impl FnOnce(Fate, i32)) {
+        land(self, result);
+    }
+
+    #[inline(always)]
+    pub(crate) fn panic(&self) {}
 }
 
 #[inline(always)]

@@ -23,10 +23,9 @@ use std::future::Future;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Context, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::alarm::Alarm;
 use super::executor::{self, Shared};
@@ -36,6 +35,9 @@ use super::op::{Manner, Op};
 use super::place::Place;
 use super::refusal;
 use super::slot::{InFlight, Slot};
+use super::sync::{
+    AtomicBool, AtomicU64, AtomicUsize, Instant, Mutex, MutexGuard, Ordering, thread_local,
+};
 use super::sys;
 use super::threads::{self, Room, Seat};
 use super::trace::{self, Entered, Home, Journey, Name, Route};

@@ -3,7 +3,7 @@
 //! A small buffer is free: every file may have some. A larger one is charged to the process-wide budget, and when the
 //! budget is spent a small one has to do. Nothing ever waits for the budget.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering};
 
 /// A buffer of this size is not charged.
 pub(super) const SMALL: usize = 16 * 1024;

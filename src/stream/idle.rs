@@ -3,12 +3,12 @@
 //! A stream that holds a buffer stands in a list. A timer of the reactor looks at the list every second while
 //! there is anything in it, and frees the buffers of those that were not used since its last look.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
 use super::{State, Stream, has_position};
 use crate::backend::Alarm;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// How often the list is looked at.
 const LOOK: Duration = Duration::from_secs(1);

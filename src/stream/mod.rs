@@ -23,13 +23,13 @@ use std::fmt;
 use std::io::{self, IoSlice, SeekFrom};
 use std::ops::{Deref, DerefMut};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::backend::{self, Description, sys, trace};
 use crate::settle::Lingering;
+use crate::sync::{AtomicBool, Instant, Mutex, MutexGuard, Ordering};
 use crate::waiters::{Seat, Waiters};
 
 pub(crate) use buffer::buffered;

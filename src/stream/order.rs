@@ -3,13 +3,13 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, SeekFrom};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use super::{Caller, Position, Stream, has_position};
 use crate::backend::{self, Description, sys};
 use crate::error::same_error;
 use crate::fairness;
+use crate::sync::{AtomicU64, Ordering};
 use crate::waiters::Seat;
 
 /// A seat among the waiters for the time of one call.

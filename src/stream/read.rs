@@ -14,13 +14,13 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::thread;
-use std::time::Instant;
 
 use super::buffer::Buffer;
 use super::{Caller, MOST_INLINE, Position, State, Stream};
 use crate::backend::{self, Cached, Fill, Then, sys, trace};
 use crate::buf;
 use crate::fairness;
+use crate::sync::Instant;
 use sys::{Facts, Kind};
 
 /// The least that is read at once: less costs as much.
@@ -76,6 +76,8 @@ pub(super) struct ReadAhead {
     outcome: Option<Box<Outcome>>,
     /// The change count under which the blocks were read.
     changes: u64,
+    /// It is an older one by now, but the reader that waited all the time may have what was read meanwhile.
+    raced: bool,
     /// Blocks to be filled again.
     spare: Vec<Arc<Buffer>>,
 }
@@ -127,9 +129,17 @@ impl Filling {
         if now == self.changes || facts.kind != Kind::Regular {
             return false;
         }
-        self.changes = now;
         self.races += 1;
-        self.races <= RACES
+        if self.has_lost() {
+            return false;
+        }
+        self.changes = now;
+        true
+    }
+
+    /// Whether the content changed each time that it was read: it is as old as the count says, and not to be read again.
+    fn has_lost(&self) -> bool {
+        self.races > RACES
     }
 
     /// Has it filled by a ring.
@@ -149,6 +159,7 @@ impl Filling {
 
     /// Gives the block to the readers, and says whether they want more.
     fn hand_over(self, result: thread::Result<io::Result<usize>>) -> bool {
+        let lost = self.has_lost();
         let Filling {
             stream,
             epoch,
@@ -206,7 +217,8 @@ impl Filling {
         };
         let more = more && state.read.plan(position, true).is_some();
         state.read.filling = more;
-        state.read.awaited = false;
+        let awaited = std::mem::take(&mut state.read.awaited);
+        state.read.raced = lost && awaited;
         let wakers = state.waiters.take();
         drop(state);
         if more {
@@ -315,6 +327,7 @@ impl ReadAhead {
         self.filling = false;
         self.window = 0;
         self.outcome = None;
+        self.raced = false;
     }
 
     /// Something was written: what was read ahead is not what stands in the file.
@@ -585,7 +598,8 @@ impl Stream {
 
         // What was read before a change is not what stands in the file.
         let changes = self.description.changes();
-        if state.read.changes != changes && has_blocks_to_distrust(state, facts) {
+        let raced = std::mem::take(&mut state.read.raced);
+        if !raced && state.read.changes != changes && has_blocks_to_distrust(state, facts) {
             state.read.clear();
         }
 
@@ -870,4 +884,55 @@ impl Stream {
 fn has_blocks_to_distrust(state: &State, facts: &Facts) -> bool {
     super::has_position(facts)
         && (!state.read.blocks.is_empty() || state.read.filling || state.read.outcome.is_some())
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::io::Write as _;
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::backend::Description;
+    use crate::backend::fault::Stepper;
+
+    #[test]
+    fn what_lost_every_race_is_for_the_reader_that_waited_and_for_nobody_else() {
+        let stepper = Stepper::install();
+        for awaited in [true, false] {
+            let mut file = ::tempfile::tempfile().unwrap();
+            file.write_all(b"old content").unwrap();
+            let description = Description::foreign(file);
+            let facts = description.probe().unwrap();
+            let stream = Stream::new_at(description.clone(), 0);
+            let [seat, writer, _] = stream.attach();
+            let read = || {
+                let cx = &mut Context::from_waker(Waker::noop());
+                let mut buf = [0; 4];
+                let bufs = &mut [IoSliceMut::new(&mut buf)];
+                stream
+                    .poll_read(&mut Caller { seat, writer, cx }, bufs)
+                    .map(|n| buf[..n.unwrap()].to_vec())
+            };
+            assert!(read().is_pending());
+            stream.lock().read.awaited = awaited;
+
+            // The job that it called reads, and each time the content has changed when it has done so.
+            let epoch = stream.lock().read.epoch;
+            let mut filling = stream.next_block(epoch).unwrap();
+            for _ in 0..RACES {
+                description.changed();
+                assert!(filling.is_outdated(&facts));
+            }
+            description.changed();
+            assert!(!filling.is_outdated(&facts));
+            filling.buffer().bytes.extend_from_slice(b"old content");
+            filling.hand_over(Ok(Ok(11)));
+
+            if awaited {
+                assert_eq!(read(), Poll::Ready(b"old ".to_vec()));
+            }
+            assert!(read().is_pending(), "it began after the last change");
+            stepper.run_all();
+        }
+    }
 }

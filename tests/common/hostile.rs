@@ -22,9 +22,12 @@ pub fn block_on<T: Send + 'static>(
     seed: u64,
     future: impl Future<Output = T> + Send + 'static,
 ) -> T {
+    block_on_boxed(seed, Box::pin(future))
+}
+
+fn block_on_boxed<T: Send + 'static>(seed: u64, mut future: Boxed<T>) -> T {
     let mut rng = fastrand::Rng::with_seed(seed);
     let pollers = [Poller::start(), Poller::start()];
-    let mut future: Boxed<T> = Box::pin(future);
     for poller in pollers.iter().cycle() {
         let last = Arc::new(LastWaker {
             woken: AtomicBool::new(false),

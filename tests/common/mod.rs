@@ -39,7 +39,7 @@
 //! * [`iterations`]`(normal)`: scaled by `AIOFILES_TEST_SCALE` (such as `0.1` or `100`), at least 1.
 //! * [`skip`]`("root")`: prints `skipped: needs root` past libtest's capture, with a running count; use it as
 //!   `if !is_root() { return skip("root"); }`.
-//! * [`report`]`("10000 rounds, 0 lost")`: prints figures past libtest's capture, also out of [`alone`].
+//! * [`figure`]`("cuts: 10000 on ext4, 0 bytes lost")`: prints how much a test has done, past libtest's capture.
 //! * [`is_root`]`()`; on Linux [`fd_count`]`()`, [`all_fd_count`]`()` and [`thread_count`]`()` of this process.
 //! * [`alone`]`(|| ...)`: runs the test's body in a process of its own, for tests that count descriptors or threads,
 //!   which other tests of the binary would disturb. `AIOFILES_TEST_SCALE`, seeds and skips pass through.
@@ -74,8 +74,8 @@ pub use runtime::{Handle, Kind, Runtime, Task, every_runtime, on_runtimes};
 #[cfg(unix)]
 pub use tools::is_root;
 pub use tools::{
-    Seed, alone, alone_under, assert_same_bytes, is_alone, iterations, numbered, random_bytes,
-    report, skip, succeeds, temp_dir, within_limit,
+    Seed, alone, alone_under, assert_same_bytes, figure, is_alone, iterations, numbered,
+    random_bytes, skip, succeeds, temp_dir, within_limit,
 };
 #[cfg(target_os = "linux")]
 pub use tools::{all_fd_count, fd_count, peak, thread_count};

@@ -83,11 +83,19 @@ where
     B: Fn(Handle) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
+    run_on(kinds, &|handle| Box::pin(body(handle)));
+}
+
+/// A future whose type is the same for all tests: with hundreds of types, each runtime would be compiled as often.
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+#[track_caller]
+fn run_on(kinds: &[Kind], body: &dyn Fn(Handle) -> Boxed<()>) {
     let wanted = std::env::var("AIOFILES_RUNTIME").unwrap_or_default();
     for &kind in kinds.iter().filter(|kind| kind.name().contains(&wanted)) {
         let runtime = Runtime::new(kind);
         let future = body(runtime.handle());
-        within_limit(kind.name(), move || runtime.block_on(future));
+        within_limit(kind.name(), move || runtime.block_on_boxed(future));
     }
 }
 
@@ -132,14 +140,18 @@ impl Runtime {
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> T {
+        self.block_on_boxed(Box::pin(future))
+    }
+
+    fn block_on_boxed<T: Send + 'static>(&self, future: Boxed<T>) -> T {
         match (&self.engine, self.kind) {
             (Engine::Smol(smol), _) => {
-                let task = self.handle().spawn(future);
+                let task = self.handle().spawn_boxed(future);
                 smol::block_on(smol.executor.run(task))
             }
-            (Engine::Tokio(tokio), _) => tokio.block_on(self.handle().spawn(future)),
+            (Engine::Tokio(tokio), _) => tokio.block_on(self.handle().spawn_boxed(future)),
             (Engine::None, Kind::AsyncStd) => {
-                async_std::task::block_on(self.handle().spawn(future))
+                async_std::task::block_on(self.handle().spawn_boxed(future))
             }
             (Engine::None, Kind::Hostile) => hostile_block_on(future),
             (Engine::None, _) => futures_lite::future::block_on(future),
@@ -193,12 +205,20 @@ impl Handle {
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Task<T> {
+        self.spawn_boxed(Box::pin(future))
+    }
+
+    fn spawn_boxed<T: Send + 'static>(&self, future: Boxed<T>) -> Task<T> {
         let (finished, outcome) = smol::channel::bounded(1);
-        let task = async move {
+        self.start(Box::pin(async move {
             let outcome = AssertUnwindSafe(future).catch_unwind().await;
             // Nobody may be waiting any more.
             let _ = finished.try_send(outcome);
-        };
+        }));
+        Task(Box::pin(outcome))
+    }
+
+    fn start(&self, task: Boxed<()>) {
         match &self.spawner {
             Spawner::Smol(executor) => {
                 executor
@@ -212,7 +232,6 @@ impl Handle {
             Spawner::BlockOnThread => drop(self.thread(|| futures_lite::future::block_on(task))),
             Spawner::HostileThread => drop(self.thread(|| hostile_block_on(task))),
         }
-        Task(Box::pin(outcome))
     }
 
     fn thread(&self, main: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
@@ -223,7 +242,7 @@ impl Handle {
     }
 }
 
-fn hostile_block_on<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+fn hostile_block_on<T: Send + 'static>(future: Boxed<T>) -> T {
     let seed = Seed::new();
     hostile::block_on(seed.value(), future)
 }

@@ -110,19 +110,23 @@ pub fn skip(needs: &str) {
     let count = SKIPS.fetch_add(1, Ordering::Relaxed) + 1;
     let thread = thread::current();
     let test = thread.name().unwrap_or("?");
-    // Not `eprintln!`: libtest captures that, and shows it of failed tests only.
-    let line = format!("skipped: needs {needs} [{test}; skip {count} of this run]\n");
-    io::stderr()
-        .write_all(line.as_bytes())
-        .expect("standard error is open");
+    show(&format!(
+        "skipped: needs {needs} [{test}; skip {count} of this run]"
+    ));
 }
 
-/// Tells the figures that a test has reached, whether it passes or fails. [`alone`] passes them on.
-pub fn report(figures: &str) {
-    // As for skips, libtest must not capture it.
-    let line = format!("figures: {figures}\n");
+/// What a line begins with that tells how much a test has done.
+const FIGURE: &str = "figure: ";
+
+/// Says how much a test has done. Said in a process that [`alone`] has started, it is heard in the first one, too.
+pub fn figure(text: &str) {
+    show(&format!("{FIGURE}{text}"));
+}
+
+/// Not `eprintln!`: libtest captures that, and shows it of failed tests only.
+fn show(line: &str) {
     io::stderr()
-        .write_all(line.as_bytes())
+        .write_all(format!("{line}\n").as_bytes())
         .expect("standard error is open");
 }
 
@@ -285,9 +289,8 @@ pub fn alone_under<B: FnOnce() + Send + 'static>(command: &[&str], body: B) {
     for line in err.lines() {
         if let Some(needs) = line.strip_prefix("skipped: needs ") {
             skip(needs.split(" [").next().unwrap_or(needs));
-        }
-        if let Some(figures) = line.strip_prefix("figures: ") {
-            report(figures);
+        } else if line.starts_with(FIGURE) {
+            show(line);
         }
     }
 }

@@ -36,6 +36,7 @@ mod dirs;
 mod executor;
 mod files;
 mod kernel_errors;
+mod loops;
 #[cfg(feature = "testing")]
 mod memory;
 #[cfg(all(feature = "nowait", target_os = "linux"))]
@@ -44,6 +45,8 @@ mod oracle;
 #[cfg(unix)]
 mod os;
 mod positional;
+#[cfg(all(feature = "uring", feature = "testing", target_os = "linux"))]
+mod ring_faults;
 mod runtimes;
 mod scope;
 mod sendfile;

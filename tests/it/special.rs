@@ -660,6 +660,13 @@ fn one_write_is_one_message_of_a_socket_that_keeps_messages_apart() {
                 assert_same_bytes(&buf[..n], message);
                 assert_eq!(receiver.read(&mut buf).await.unwrap(), 4);
             }
+            // Of several buffers too.
+            let message = numbered(30_000);
+            let (one, two) = message.split_at(10_000);
+            let slices = [IoSlice::new(one), IoSlice::new(&[]), IoSlice::new(two)];
+            assert_eq!(sender.write_vectored(&slices).await.unwrap(), 30_000);
+            let n = receiver.read(&mut buf).await.unwrap();
+            assert_same_bytes(&buf[..n], message);
             // One that leaves no room for another.
             let message = numbered(60_000);
             assert_eq!(sender.write(&message).await.unwrap(), 60_000);

@@ -17,6 +17,7 @@ use aiofiles::{AlignedBuf, Backend, BackendKind, BufResult, File, OpenOptions, b
 use futures_lite::future::{block_on, yield_now};
 use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use rustix::fs::{Advice, fadvise};
+use rustix::process::{Resource, getrlimit};
 
 use crate::files::*;
 use crate::nowait::{AUTO, NEEDED, a_loop_of_reads_takes_turns, tells};
@@ -24,7 +25,7 @@ use crate::support::seccomp::{self, IO_URING_ENTER, IO_URING_SETUP, Verdict};
 use crate::support::*;
 
 /// Whether there are rings here. If not, it is said aloud.
-fn has_rings() -> bool {
+pub fn has_rings() -> bool {
     let backend = backend();
     if backend.kind() == BackendKind::Uring {
         return true;
@@ -34,7 +35,7 @@ fn has_rings() -> bool {
 }
 
 /// Options for reading and writing by way of a ring, whatever the file.
-fn by_ring() -> OpenOptions {
+pub fn by_ring() -> OpenOptions {
     let mut options = read_write();
     options.backend(BackendKind::Uring);
     options
@@ -77,7 +78,7 @@ async fn until_the_pool_rests() {
 }
 
 /// Waits until everything has come back from the kernel. In a process where nobody else submits.
-fn wait_for_completions() {
+pub fn wait_for_completions() {
     wait_until("all operations are completed", || {
         let backend = backend();
         backend.completed() == backend.submitted()
@@ -408,6 +409,49 @@ fn abandoned_writes_write_what_they_were_given() {
         }
         wait_for_completions();
         wait_until("all files are closed", || fd_count() == before);
+    });
+}
+
+/// More than an entry can say is not asked for at once.
+#[test]
+fn a_read_by_ring_into_four_gigabytes_reads_what_is_there() {
+    alone_under(AUTO, || {
+        if !has_rings() {
+            return;
+        }
+        let (_dir, path) = sample("text");
+        let file = block_on(by_ring().open(&path)).unwrap();
+        let begin = backend().submitted();
+        // Memory that is never touched costs nothing.
+        let (n, buf) = block_on(file.read_at(Vec::with_capacity(1 << 32), 0));
+        assert!(backend().submitted() > begin);
+        assert_eq!((n.unwrap(), &*buf), (4, &b"text"[..]));
+    });
+}
+
+/// A write that comes short goes on behind what it has written, and tells why there is no more.
+#[test]
+fn a_short_write_by_ring_goes_on_where_it_stopped() {
+    const PIECE: usize = 4096;
+    // The signal that comes with the error is ignored by a child whose parent ignored it.
+    let limited = "unset AIOFILES_BACKEND; trap '' XFSZ; ulimit -f 128; exec \"$0\" \"$@\"";
+    alone_under(&["sh", "-c", limited], || {
+        if !has_rings() {
+            return;
+        }
+        let limit = getrlimit(Resource::Fsize).current;
+        let limit = limit.expect("the shell has set it") as usize;
+        let (_dir, path) = sample(vec![0; limit]);
+        let file = block_on(by_ring().open(&path)).unwrap();
+        let bytes = numbered(2 * PIECE);
+        let begin = backend().submitted();
+        let place = limit - PIECE;
+        let (result, _) = block_on(file.write_all_at(aligned(&bytes), place as u64));
+        assert!(backend().submitted() >= begin + 2);
+        assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EFBIG));
+        let found = fs::read(&path).unwrap();
+        assert_same_bytes(&found[..place], vec![0; place]);
+        assert_same_bytes(&found[place..], &bytes[..PIECE]);
     });
 }
 
@@ -974,4 +1018,78 @@ fn each_open_has_its_wish_beside_nonsense() {
     alone_under(&["env", "AIOFILES_BACKEND=nonsense"], || {
         wishes("nonsense", "\"nonsense\"");
     });
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Lengths
+
+/// No entry of a ring, as no system call, moves more than 2^31 bytes: a longer read or write is several.
+#[test]
+fn lengths_above_what_one_entry_moves_are_moved_in_several() {
+    /// A little more than 2 GiB, and what one call moves.
+    const LEN: usize = (1 << 31) + 12_345;
+    const MOST: usize = 0x7fff_f000;
+    let memory = fs::read_to_string("/proc/meminfo").unwrap();
+    let available = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let available = available.and_then(|it| it.split_whitespace().next()?.parse::<u64>().ok());
+    if available.is_none_or(|kib| kib < 7 << 20) {
+        return skip("7 GiB of memory");
+    }
+
+    alone_under(AUTO, || {
+        let (_dir, path) = sample("");
+        if !has_rings() {
+            return;
+        }
+        // Nearly all of it is a hole, with words where one read ends and the next begins, and at the very end.
+        let words = [(MOST - 3, b"middle"), (LEN - 6, b"ending")];
+        let std = fs::File::options().write(true).open(&path).unwrap();
+        for (offset, word) in words {
+            std.write_all_at(word, offset as u64).unwrap();
+        }
+        block_on(async {
+            let file = by_ring().open(&path).await.unwrap();
+            let before = backend().submitted();
+            let (n, buf) = file.read_at(Vec::with_capacity(LEN), 0).await;
+            assert_eq!(n.unwrap(), MOST);
+            assert_eq!(buf[MOST - 3..], b"mid"[..]);
+            let (n, buf) = file.read_exact_at(buf_of(buf, LEN), 0).await;
+            n.unwrap();
+            let zeros = vec![0; 1 << 20];
+            let is_zero = |bytes: &[u8]| bytes.chunks(1 << 20).all(|it| *it == zeros[..it.len()]);
+            let mut end = 0;
+            for (offset, word) in words {
+                assert!(is_zero(&buf[end..offset]));
+                end = offset + word.len();
+                assert_eq!(buf[offset..end], word[..]);
+            }
+            assert_eq!(end, LEN);
+            drop(buf);
+
+            // What is written is zeros too, but for the very end.
+            let mut bytes = vec![0; LEN];
+            bytes[LEN - 6..].copy_from_slice(b"behind");
+            let (n, bytes) = file.write_at(bytes, 0).await;
+            assert_eq!(n.unwrap(), MOST);
+            let (n, _) = file.write_all_at(bytes, 0).await;
+            n.unwrap();
+            assert!(
+                backend().submitted() >= before + 6,
+                "one read, at least two; and so for the writes"
+            );
+        });
+        let mut end = [0; 6];
+        let std = fs::File::open(&path).unwrap();
+        std.read_exact_at(&mut end, LEN as u64 - 6).unwrap();
+        assert_eq!(&end, b"behind");
+        assert_eq!(std.metadata().unwrap().len(), LEN as u64);
+    });
+
+    /// The same memory, at its full length.
+    fn buf_of(mut buf: Vec<u8>, len: usize) -> Vec<u8> {
+        buf.resize(len, 1);
+        buf
+    }
 }

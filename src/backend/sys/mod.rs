@@ -47,8 +47,22 @@ pub enum Call {
         allow(dead_code, reason = "there are no such reads in this build")
     )]
     CachedRead,
+    /// A read that a ring of io_uring performs (feature `uring`). As long as no fault is planned for this or
+    /// [`RingWrite`](Call::RingWrite), code with a plan does not use rings. An error of such a fault stands in the
+    /// completion, and a stalled one has no thread to wait on: what was read is kept back until the gate is opened.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "there are no rings in this build")
+    )]
+    RingRead,
     /// write(2), pwrite(2)
     Write,
+    /// The same as [`RingRead`](Call::RingRead) for a write.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "there are no rings in this build")
+    )]
+    RingWrite,
     /// lseek(2)
     Seek,
     /// ftruncate(2)

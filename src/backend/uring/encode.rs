@@ -7,7 +7,7 @@ use io_uring::{opcode, squeue, types};
 
 use super::{Encode, wants_read, wants_write};
 use crate::backend::description::Description;
-use crate::backend::sys;
+use crate::backend::sys::{self, Call};
 use crate::backend::transfer::{Fill, ReadAt, Step, Then, WriteAt};
 use crate::buf::{IoBuf, IoBufMut};
 
@@ -18,14 +18,16 @@ fn fd(description: &Description) -> types::Fd {
     types::Fd(description.file().as_raw_fd())
 }
 
-fn clamp(len: usize) -> u32 {
+fn clamp(call: Call, len: usize) -> u32 {
     // Below 2^31, so it fits.
-    len.min(sys::MOST) as u32
+    sys::clamp(call, len) as u32
 }
 
 // SAFETY: the buffer belongs to the operation, and its trait promises that its memory does not move with it. The
 // operation has a share of the open file.
 unsafe impl<B: IoBufMut> Encode for ReadAt<B> {
+    const CALL: Call = Call::RingRead;
+
     fn wants_ring(&self) -> bool {
         let len = self.buf.bytes_total() - self.filled;
         len > 0
@@ -35,7 +37,7 @@ unsafe impl<B: IoBufMut> Encode for ReadAt<B> {
     }
 
     fn entry(&mut self) -> squeue::Entry {
-        let len = clamp(self.buf.bytes_total() - self.filled);
+        let len = clamp(Self::CALL, self.buf.bytes_total() - self.filled);
         let memory = self.buf.stable_mut_ptr().wrapping_add(self.filled);
         opcode::Read::new(fd(&self.description), memory, len)
             .offset(self.offset + self.filled as u64)
@@ -53,15 +55,21 @@ where
     B: IoBuf,
     D: FnOnce(&io::Result<usize>) + Send + 'static,
 {
+    const CALL: Call = Call::RingWrite;
+
     fn wants_ring(&self) -> bool {
         wants_write(&self.description) && !self.rest().is_empty() && self.check().is_ok()
     }
 
     fn entry(&mut self) -> squeue::Entry {
         let rest = self.rest();
-        opcode::Write::new(fd(&self.description), rest.as_ptr(), clamp(rest.len()))
-            .offset(self.offset + self.written as u64)
-            .build()
+        opcode::Write::new(
+            fd(&self.description),
+            rest.as_ptr(),
+            clamp(Self::CALL, rest.len()),
+        )
+        .offset(self.offset + self.written as u64)
+        .build()
     }
 
     fn completed(self, result: io::Result<usize>) -> Step<Self> {
@@ -72,6 +80,8 @@ where
 // SAFETY: the vector belongs to the operation, and its memory does not move with it. The operation has a share of the
 // open file.
 unsafe impl<T: Then> Encode for Fill<T> {
+    const CALL: Call = Call::RingRead;
+
     fn wants_ring(&self) -> bool {
         wants_read(&self.description) && !self.description.is_direct()
     }
@@ -79,7 +89,7 @@ unsafe impl<T: Then> Encode for Fill<T> {
     fn entry(&mut self) -> squeue::Entry {
         let memory = &mut self.bytes.spare_capacity_mut()[..self.len];
         let memory = memory.as_mut_ptr().cast();
-        opcode::Read::new(fd(&self.description), memory, clamp(self.len))
+        opcode::Read::new(fd(&self.description), memory, clamp(Self::CALL, self.len))
             .offset(self.offset)
             .build()
     }

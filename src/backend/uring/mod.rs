@@ -39,6 +39,7 @@ use super::info::RingFigures;
 use super::op::Op;
 use super::slot::{InFlight, Slot};
 use super::sync;
+use super::sys::Call;
 use super::trace::{self, Journey, Route};
 use super::transfer::Step;
 use super::wish::Wish;
@@ -64,6 +65,9 @@ static RETRIED: AtomicU64 = AtomicU64::new(0);
 /// What [`entry`](Self::entry) makes names memory that belongs to the operation, that does not move with it, and that
 /// nobody else uses while the operation is left alone; and the descriptor of an open file of which it has a share.
 pub(crate) unsafe trait Encode: Op + Sized {
+    /// What the fault seam calls it.
+    const CALL: Call;
+
     /// Whether the ring is the right place for it.
     fn wants_ring(&self) -> bool;
 
@@ -95,10 +99,12 @@ pub(super) fn is_on() -> bool {
 
 /// Whether nothing else is to perform what this thread does.
 fn may_use() -> bool {
-    !PLAINLY.get()
-        && executor::current().is_none()
-        && !fault::wants_dispatch()
-        && !exit::is_ending()
+    may_perform() && !fault::keeps_off_ring()
+}
+
+/// The same for plain system calls, which meet planned faults on their way to a ring too.
+fn may_perform() -> bool {
+    !PLAINLY.get() && executor::current().is_none() && !exit::is_ending()
 }
 
 thread_local! {
@@ -288,12 +294,21 @@ struct Travelling<O: Encode> {
     /// `None` for a moment, when it goes on to somewhere else.
     op: Option<O>,
     journey: Journey,
+    /// What it inherits from the code that submitted it, and what that has planned.
+    context: fault::Context,
+    fate: fault::Fate,
 }
 
 impl<O: Encode> Travelling<O> {
     fn send(ring: &'static Ring, slot: Arc<Slot<O>>, op: O, journey: Journey) {
-        let op = Some(op);
-        if let Err(refused) = ring.submit(Box::new(Travelling { slot, op, journey })) {
+        let travelling = Travelling {
+            slot,
+            op: Some(op),
+            journey,
+            context: fault::Context::current(),
+            fate: fault::Fate::of(O::CALL),
+        };
+        if let Err(refused) = ring.submit(Box::new(travelling)) {
             // As if the kernel had refused it.
             refused.complete(-libc::ECANCELED);
         }
@@ -305,14 +320,23 @@ impl<O: Encode> Travelling<O> {
 unsafe impl<O: Encode> OnRing for Travelling<O> {
     fn entry(&mut self) -> squeue::Entry {
         match &mut self.op {
-            Some(op) => op.entry(),
-            None => opcode::Nop::new().build(),
+            Some(op) if self.fate.lets_through() => op.entry(),
+            _ => opcode::Nop::new().build(),
         }
     }
 
     fn complete(mut self: Box<Self>, result: i32) {
-        let Some(op) = self.op.take() else { return };
+        let fate = std::mem::take(&mut self.fate);
+        fate.land(result, |fate, result| self.landed(&fate, result));
+    }
+}
+
+impl<O: Encode> Travelling<O> {
+    /// The kernel has done it, and nothing keeps that back any more.
+    fn landed(self, fate: &fault::Fate, result: i32) {
+        let Some(op) = self.op else { return };
         let (slot, journey) = (self.slot, self.journey);
+        let _entered = self.context.enter();
         // What has to do with the ring, or with the thread that submitted, is no answer about the file.
         let result = match usize::try_from(result) {
             Ok(n) => Ok(n),
@@ -324,7 +348,11 @@ unsafe impl<O: Encode> OnRing for Travelling<O> {
             Err(_) => Err(io::Error::from_raw_os_error(-result)),
         };
         let told = journey.enter();
-        match panic::catch_unwind(AssertUnwindSafe(|| op.completed(result))) {
+        let completed = || {
+            fate.panic();
+            op.completed(result)
+        };
+        match panic::catch_unwind(AssertUnwindSafe(completed)) {
             Ok(Step::Done(output)) => {
                 trace::ended(|| O::error(&output));
                 slot.finish(Ok(output));
@@ -367,5 +395,5 @@ pub(super) fn wants_write(description: &Description) -> bool {
 
 /// Whether this thread's plain system calls are to be made by way of a ring.
 pub(super) fn performs() -> bool {
-    is_forced() && may_use()
+    is_forced() && may_perform()
 }

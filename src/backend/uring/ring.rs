@@ -15,7 +15,7 @@ use io_uring::{EnterFlags, IoUring, opcode, squeue};
 
 use super::flight::Flight;
 use super::slab::Key;
-use crate::backend::trace;
+use crate::backend::{fork, trace};
 
 /// Entries of the submission queue. It is emptied by every call, so it need not be large.
 const SUBMISSIONS: u32 = 64;
@@ -49,8 +49,6 @@ pub(super) struct Ring {
     submitting: Mutex<Submitting>,
     flight: Flight<Box<dyn OnRing>>,
     pub(super) watch: super::notify::Watch,
-    /// The process that made the ring: memory of the ring is not there in a child of fork.
-    process: u32,
     /// The kernel refuses it for good.
     is_dead: AtomicBool,
     pub(super) counters: Counters,
@@ -84,6 +82,8 @@ impl Ring {
     }
 
     fn with_sizes(submissions: u32, completions: u32, limit: usize) -> io::Result<&'static Ring> {
+        // The memory of a ring is not there in a child of fork.
+        fork::watch();
         let uring = IoUring::builder()
             .dontfork()
             .setup_clamp()
@@ -95,7 +95,6 @@ impl Ring {
             submitting: Mutex::default(),
             flight: Flight::new(limit),
             watch: super::notify::Watch::new(),
-            process: std::process::id(),
             is_dead: AtomicBool::new(false),
             counters: Counters::default(),
         }));
@@ -123,7 +122,7 @@ impl Ring {
 
     /// Whether this process can use it.
     fn is_usable(&self) -> bool {
-        !self.is_dead.load(Ordering::Relaxed) && self.process == std::process::id()
+        !self.is_dead.load(Ordering::Relaxed) && !fork::is_child()
     }
 
     fn submitting(&self) -> MutexGuard<'_, Submitting> {
@@ -259,7 +258,7 @@ impl Ring {
 
     /// Completes what the kernel has done. If another thread is at it, that does so once more.
     pub(super) fn reap(&self) {
-        if self.in_flight() > 0 && self.process == std::process::id() {
+        if self.in_flight() > 0 && !fork::is_child() {
             self.reap_here();
         }
     }
@@ -497,6 +496,30 @@ mod tests {
         assert_eq!(ring.counters.submitted.load(Ordering::SeqCst), 1000);
         assert_eq!(ring.counters.completed.load(Ordering::SeqCst), 1000);
         assert_eq!(ring.counters.strays.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn no_more_are_on_their_way_than_there_may_be() {
+        let Some(ring) = small(3) else { return };
+        let log = Arc::new(Log::default());
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let pipe = Arc::new(OwnedFd::from(reader));
+        let byte = || {
+            let (log, pipe) = (log.clone(), pipe.clone());
+            let byte = Box::new([0]);
+            Box::new(Byte { log, pipe, byte })
+        };
+        for _ in 0..3 {
+            assert!(ring.submit(byte()).is_ok());
+        }
+        assert!(ring.submit(byte()).is_err());
+        writer.write_all(&[7]).unwrap();
+        log.wait_for(ring, 1);
+        assert!(ring.submit(byte()).is_ok());
+        assert!(ring.submit(byte()).is_err());
+        drop(writer);
+        log.wait_for(ring, 4);
+        assert_eq!(ring.in_flight(), 0);
     }
 
     #[test]

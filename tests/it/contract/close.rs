@@ -278,7 +278,7 @@ fn an_open_without_a_free_descriptor_waits_for_a_closing_that_has_begun() {
     use aiofiles::testing::{Call, Faults};
     use rustix::process::{Resource, Rlimit, setrlimit};
 
-    use crate::support::{all_fd_count, alone, poll_now};
+    use crate::support::{all_fd_count, alone};
 
     alone(|| {
         let (_dir, path) = sample("content");
@@ -303,17 +303,15 @@ fn an_open_without_a_free_descriptor_waits_for_a_closing_that_has_begun() {
             while let Ok(std) = std::fs::File::open(&path) {
                 fill.push(std);
             }
-            let mut opening = Box::pin(File::open(&path));
-            let early = poll_now(opening.as_mut());
-            // Other jobs pass, so the open has had its turn.
-            for _ in 0..10 {
-                aiofiles::metadata(&path).await.unwrap();
-            }
-            gate.open();
-            match early {
-                Poll::Ready(result) => drop(result.unwrap()),
-                Poll::Pending => drop(opening.await.expect("a descriptor becomes free")),
-            }
+            let others = async {
+                // Other jobs pass, so the open has had its turn, and waits to be woken.
+                for _ in 0..10 {
+                    aiofiles::metadata(&path).await.unwrap();
+                }
+                gate.open();
+            };
+            let (opened, ()) = futures_lite::future::zip(File::open(&path), others).await;
+            drop(opened.expect("a descriptor becomes free"));
         });
     });
 }
@@ -469,6 +467,27 @@ fn the_close_of_one_of_several_handles_settles_and_is_ok() {
         drive(stepper, clone.close()).unwrap();
         assert_eq!(on_disk(&path), b"settled, and more");
         assert_eq!(faults.struck(), 1);
+    });
+}
+
+/// Rules 10 and 11: the close of one of several handles tells of the tail, and leaves it to the others.
+#[cfg(all(unix, feature = "testing"))]
+#[test]
+fn the_close_of_one_of_several_handles_gives_no_tail_up() {
+    use aiofiles::testing::Call;
+
+    stepped(|stepper, faults| {
+        let (_dir, path) = sample("");
+        let mut file = drive(stepper, read_write().open(&path)).unwrap();
+        let mut clone = drive(stepper, file.try_clone()).unwrap();
+        faults.fail(Call::Write, 0, EVER, code::ENOSPC);
+        drive(stepper, file.write_all(b"not lost")).unwrap();
+        let error = drive(stepper, file.close()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(code::ENOSPC));
+        faults.clear();
+        drive(stepper, clone.flush()).unwrap();
+        assert_eq!(on_disk(&path), b"not lost");
+        drive(stepper, clone.close()).unwrap();
     });
 }
 

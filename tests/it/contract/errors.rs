@@ -288,6 +288,19 @@ fn discarding_counts_everything_that_was_accepted() {
             assert_eq!(discarding.await, 1000);
             assert_eq!(file.stream_position().await.unwrap(), 5);
             assert_eq!(on_disk(&path), b"first");
+
+            // What is left of a write that came short, and what was accepted meanwhile.
+            faults.clear();
+            faults.short(Call::Write, 0, 1, 2);
+            let gate = Held::new(faults, Call::Write, 0);
+            faults.fail(Call::Write, 0, EVER, code::ENOSPC);
+            file.write_all(b"second").await.unwrap();
+            until(|| gate.waiting() == 1).await;
+            file.write_all(&[b'x'; 1000]).await.unwrap();
+            gate.open();
+            assert_eq!(file.discard_unwritten().await, 1004);
+            assert_eq!(file.stream_position().await.unwrap(), 7);
+            assert_eq!(on_disk(&path), b"firstse");
         });
     });
 }

@@ -236,6 +236,33 @@ fn everything_is_with_the_operating_system_after_settle() {
     });
 }
 
+/// Rule 7: it waits for each of several dropped files that are one and the same to the file system.
+#[cfg(all(unix, feature = "testing"))]
+#[test]
+fn settle_waits_for_every_dropped_handle_of_one_file() {
+    use futures_lite::AsyncSeekExt as _;
+
+    alone(|| {
+        stepped(|stepper, _| {
+            let (_dir, path) = sample("............");
+            let mut one = drive(stepper, read_write().open(&path)).unwrap();
+            let mut two = drive(stepper, read_write().open(&path)).unwrap();
+            drive(stepper, two.seek(io::SeekFrom::Start(4))).unwrap();
+            drive(stepper, one.write_all(b"one ")).unwrap();
+            drive(stepper, two.write_all(b"two ")).unwrap();
+            drop(one);
+            drop(two);
+            let mut settling = std::pin::pin!(aiofiles::settle());
+            begin(settling.as_mut());
+            assert!(stepper.run_one());
+            assert_eq!(on_disk(&path), b"one ........");
+            begin(settling.as_mut());
+            drive(stepper, settling);
+            assert_eq!(on_disk(&path), b"one two ....");
+        });
+    });
+}
+
 /// Rule 7: while nothing is on its way, `settle` is done at once, and nobody asks the file system for it.
 #[test]
 fn nothing_is_asked_while_no_dropped_file_has_bytes_on_their_way() {

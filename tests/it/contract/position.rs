@@ -327,6 +327,19 @@ fn a_seek_from_the_end_finds_the_end_of_now_after_a_cancelled_one() {
             .unwrap();
         let end = drive(stepper, file.seek(SeekFrom::End(0))).unwrap();
         assert_eq!(end, 150);
+
+        // So does some time.
+        begin(std::pin::pin!(file.seek(SeekFrom::End(0))));
+        stepper.run_all();
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        fs::File::options()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(&[1; 50])
+            .unwrap();
+        let end = drive(stepper, file.seek(SeekFrom::End(0))).unwrap();
+        assert_eq!(end, 200);
     });
 }
 

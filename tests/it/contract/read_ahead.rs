@@ -188,6 +188,18 @@ fn an_end_of_file_that_nobody_was_told_is_not_remembered() {
             .write_all(&[1; 7])
             .unwrap();
         assert_eq!(drive(stepper, file.read(&mut buf)).unwrap(), 7);
+
+        // Or some time.
+        begin(std::pin::pin!(file.read(&mut buf)));
+        stepper.run_all();
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        fs::File::options()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(&[1; 9])
+            .unwrap();
+        assert_eq!(drive(stepper, file.read(&mut buf)).unwrap(), 9);
     });
 }
 

@@ -185,6 +185,43 @@ fn a_full_buffer_accepts_nothing_until_there_is_room() {
     });
 }
 
+/// Rule 3: a writer that waits for room goes on as soon as the write under way has made some, and not only when all is
+/// written.
+#[cfg(all(unix, feature = "testing"))]
+#[test]
+fn a_writer_is_woken_when_there_is_room() {
+    use crate::support::CountingWaker;
+    use aiofiles::testing::Call;
+
+    with_faults(|faults| {
+        futures_lite::future::block_on(async {
+            let (_dir, path) = sample("");
+            let mut file = File::options()
+                .write(true)
+                .buffer_size(1000)
+                .open(&path)
+                .await
+                .unwrap();
+            let first = Held::new(faults, Call::Write, 0);
+            let second = Held::new(faults, Call::Write, 0);
+            file.write_all(&[b'1'; 10]).await.unwrap();
+            until(|| first.waiting() == 1).await;
+            while write_now(&mut file, &[b'2'; 100]).is_ready() {}
+            let count = CountingWaker::new();
+            let waker = count.waker();
+            let mut cx = Context::from_waker(&waker);
+            assert!(Pin::new(&mut file).poll_write(&mut cx, b"3").is_pending());
+            first.open();
+            until(|| second.waiting() == 1).await;
+            until(|| count.wakes() > 0).await;
+            assert_eq!(write_now(&mut file, b"3"), Poll::Ready(1));
+            second.open();
+            file.flush().await.unwrap();
+            assert_eq!(on_disk(&path).last(), Some(&b'3'));
+        });
+    });
+}
+
 /// Rule 3: `flush` waits, as long as it takes, and no reading of the file goes past it.
 #[cfg(all(unix, feature = "testing"))]
 #[test]

@@ -1,6 +1,9 @@
 //! Who runs the jobs while a future waits, and when the future is dropped instead.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use fastrand::Rng;
 use futures_lite::future::{or, yield_now};
@@ -8,10 +11,10 @@ use futures_lite::future::{or, yield_now};
 use crate::support::poll_n;
 
 /// Who runs the jobs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Drive {
-    /// The thread pool.
-    Pool,
+    /// The thread pool, or a ring. Whoever started this wants to know how many futures were really cut.
+    Pool(&'static AtomicUsize),
     /// This thread, one job after another, whenever the generator says so: see [`stepped`].
     #[cfg(feature = "testing")]
     Stepped,
@@ -26,9 +29,14 @@ impl Drive {
         future: F,
     ) -> Option<F::Output> {
         match self {
-            Drive::Pool if !cancel => Some(future.await),
-            Drive::Pool => {
+            Drive::Pool(_) if !cancel => Some(future.await),
+            Drive::Pool(cuts) => {
                 let polls = rng.usize(..5);
+                let future = Watched {
+                    future: Box::pin(future),
+                    under_way: false,
+                    cuts,
+                };
                 if rng.bool() {
                     return poll_n(future, polls).await;
                 }
@@ -43,6 +51,31 @@ impl Drive {
             }
             #[cfg(feature = "testing")]
             Drive::Stepped => stepped::run(rng, cancel, future),
+        }
+    }
+}
+
+/// Counts itself if it is dropped after a poll that was pending.
+struct Watched<F> {
+    future: Pin<Box<F>>,
+    under_way: bool,
+    cuts: &'static AtomicUsize,
+}
+
+impl<F: Future> Future for Watched<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let poll = self.future.as_mut().poll(cx);
+        self.under_way = poll.is_pending();
+        poll
+    }
+}
+
+impl<F> Drop for Watched<F> {
+    fn drop(&mut self) {
+        if self.under_way {
+            self.cuts.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -92,7 +92,7 @@ struct Step {
 }
 
 #[derive(Clone, Debug)]
-struct Plan {
+pub(super) struct Plan {
     seed: u64,
     append: bool,
     unbuffered: bool,
@@ -105,6 +105,12 @@ struct Plan {
 impl Plan {
     fn random(seed: u64) -> Plan {
         let mut rng = Rng::with_seed(seed);
+        Plan::drawn(seed, std::iter::repeat_with(|| rng.u64(..)).take(STEPS))
+    }
+
+    /// Each step has a seed of its own.
+    pub(super) fn drawn(seed: u64, steps: impl Iterator<Item = u64>) -> Plan {
+        let mut rng = Rng::with_seed(seed);
         let rng = &mut rng;
         let most = [100, 20_000, 70_000, 700_000][rng.usize(..4)];
         let mut plan = Plan {
@@ -116,7 +122,8 @@ impl Plan {
             most,
             steps: Vec::with_capacity(STEPS),
         };
-        for _ in 0..STEPS {
+        for seed in steps {
+            let rng = &mut Rng::with_seed(seed);
             let op = operation(rng, most);
             plan.steps.push(Step {
                 op,
@@ -241,7 +248,7 @@ struct Session {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Tally {
+pub(super) struct Tally {
     operations: usize,
     cancelled: usize,
     /// Writes of the operating system that failed.
@@ -978,12 +985,12 @@ impl Session {
     }
 }
 
-struct Failure {
+pub(super) struct Failure {
     what: String,
     journal: Vec<String>,
 }
 
-fn attempt(plan: &Plan, dir: &Path) -> Result<Tally, Failure> {
+pub(super) fn attempt(plan: &Plan, dir: &Path) -> Result<Tally, Failure> {
     let mut journal = Vec::new();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         stepped(|| block_on(Session::run(plan, dir, &mut journal)))
@@ -993,7 +1000,7 @@ fn attempt(plan: &Plan, dir: &Path) -> Result<Tally, Failure> {
         .map_err(|what| Failure { what, journal })
 }
 
-fn story(plan: &Plan, failure: &Failure) -> String {
+pub(super) fn story(plan: &Plan, failure: &Failure) -> String {
     let mut story = String::new();
     let Plan {
         seed,

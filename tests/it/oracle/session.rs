@@ -147,6 +147,7 @@ struct Session {
     drive: Drive,
     shape: Shape,
     most: u64,
+    cold: bool,
     path: PathBuf,
     twin_path: PathBuf,
     /// Handles made from one another, and those of std.
@@ -252,6 +253,7 @@ impl Session {
             append: false,
             unbuffered: rng.u8(..4) == 0,
             buffer_size: None,
+            direct: false,
         };
         let other = drive
             .run(&mut rng, false, other_shape.options().open(&other_path))
@@ -265,6 +267,7 @@ impl Session {
             drive,
             shape: plan.shape,
             most: plan.most as u64,
+            cold: plan.cold,
             path,
             twin_path,
             handles: Vec::new(),
@@ -290,6 +293,9 @@ impl Session {
         if truncate {
             options.truncate(true);
             std_options.truncate(true);
+        }
+        if self.cold {
+            make_cold(&self.path)?;
         }
         let ours = self
             .drive
@@ -999,6 +1005,10 @@ impl Session {
 
     /// Only for a single handle: clones of the taken one would no longer share its position.
     async fn through_std(&mut self, rng: &mut Rng, cancel: bool) -> Verdict<Outcome> {
+        if self.shape.direct {
+            // What std then reads and writes would have to be aligned.
+            return Ok(Outcome::Ok(0));
+        }
         let file = self.handles.swap_remove(self.at);
         let twin = self.twins.swap_remove(self.at);
         self.handles.clear();
@@ -1266,6 +1276,23 @@ impl Session {
         self.compare_contents()?;
         self.compare_other_contents()
     }
+}
+
+/// Has the page cache forget the file.
+#[cfg(target_os = "linux")]
+fn make_cold(path: &Path) -> Verdict {
+    let file = told(fs::File::open(path), "opening to make it cold")?;
+    told(file.sync_data(), "writing out what is to be forgotten")?;
+    let forget = rustix::fs::Advice::DontNeed;
+    told(
+        rustix::fs::fadvise(&file, 0, None, forget).map_err(io::Error::from),
+        "making it cold",
+    )
+}
+
+#[cfg(not(target_os = "linux"))]
+fn make_cold(_: &Path) -> Verdict {
+    Ok(())
 }
 
 /// Reads until the buffer is full or the file ends.

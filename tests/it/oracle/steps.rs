@@ -15,6 +15,8 @@ pub(super) struct Shape {
     pub(super) append: bool,
     pub(super) unbuffered: bool,
     pub(super) buffer_size: Option<usize>,
+    /// Past the page cache.
+    pub(super) direct: bool,
 }
 
 impl Shape {
@@ -36,6 +38,15 @@ impl Shape {
             append,
             unbuffered: rng.u8(..5) == 0,
             buffer_size: (rng.u8(..3) == 0).then(|| *rng.choice(&sizes).expect("there are some")),
+            direct: false,
+        }
+    }
+
+    /// The same past the page cache, if a file may be opened so; a part of a block is written only by who may read it.
+    fn directly(self) -> Shape {
+        Shape {
+            direct: self.read && !self.append,
+            ..self
         }
     }
 
@@ -45,7 +56,8 @@ impl Shape {
             .read(self.read)
             .write(self.write)
             .append(self.append)
-            .unbuffered(self.unbuffered);
+            .unbuffered(self.unbuffered)
+            .direct(self.direct);
         if let Some(size) = self.buffer_size {
             options.buffer_size(size);
         }
@@ -138,6 +150,8 @@ pub(super) struct Plan {
     pub(super) size: usize,
     /// No file grows larger.
     pub(super) most: usize,
+    /// The page cache is made to forget the file whenever it is opened.
+    pub(super) cold: bool,
     pub(super) steps: Vec<Step>,
 }
 
@@ -152,19 +166,35 @@ enum Mood {
 
 impl Plan {
     pub(super) fn random(seed: u64, steps: usize, cancel: bool) -> Plan {
-        let mut rng = Rng::with_seed(seed);
-        let rng = &mut rng;
-        let most = match rng.u8(..10) {
+        let most = match Rng::with_seed(!seed).u8(..10) {
             0 => 64,
             1..4 => 20_000,
             4..8 => 600_000,
             _ => 4 * 1024 * 1024,
         };
+        Plan::sized(seed, steps, cancel, most)
+    }
+
+    /// A session with files that mostly are small, of which there can be many.
+    pub(super) fn small(seed: u64, steps: usize, cancel: bool) -> Plan {
+        let most = match Rng::with_seed(!seed).u8(..100) {
+            0..20 => 64,
+            20..90 => 20_000,
+            90..98 => 600_000,
+            _ => 4 * 1024 * 1024,
+        };
+        Plan::sized(seed, steps, cancel, most)
+    }
+
+    fn sized(seed: u64, steps: usize, cancel: bool, most: usize) -> Plan {
+        let mut rng = Rng::with_seed(seed);
+        let rng = &mut rng;
         let mut plan = Plan {
             seed,
             shape: Shape::random(rng),
             size: file_length(rng, most),
             most,
+            cold: false,
             steps: Vec::with_capacity(steps),
         };
         let mut mood = Mood::Mixed;
@@ -196,6 +226,23 @@ impl Plan {
             }
         }
         plan
+    }
+
+    /// The same session with every file opened past the page cache, as far as that is possible.
+    pub(super) fn directly(mut self) -> Plan {
+        self.shape = self.shape.directly();
+        for step in &mut self.steps {
+            if let Op::Reopen(_, shape) = &mut step.op {
+                *shape = shape.directly();
+            }
+        }
+        self
+    }
+
+    /// The same session with files that the page cache does not have.
+    pub(super) fn cold(mut self) -> Plan {
+        self.cold = true;
+        self
     }
 
     fn push(&mut self, rng: &mut Rng, op: Op, cancel: bool) {

@@ -181,7 +181,7 @@ fn children_are_refused_or_end_and_the_parent_is_unharmed() {
             name() != "uring" || on_rings > 0,
             "nothing went through a ring"
         );
-        report(&format!(
+        figure(&format!(
             "fork, {}: {count} children ({codes:?} that _exit, exit, ask once, ask for everything), 0 hung, 0 succeeded; \
              {rounds} rounds of the parent with right data, {on_rings} operations on rings",
             name()

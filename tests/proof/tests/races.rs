@@ -286,7 +286,7 @@ fn under_attack(
     let swaps = attack.swaps();
     drop(attack);
     outside.assert_untouched();
-    report(&format!(
+    figure(&format!(
         "{what}: {swaps} exchanges of names, {rounds} rounds of which {failed} met one, 0 things touched outside"
     ));
 }

@@ -361,7 +361,7 @@ fn a_storm_of_signals_is_not_noticed() {
         drop(storm);
         let calls = done.load(Ordering::Relaxed);
         assert!(handled > 0);
-        report(&format!(
+        figure(&format!(
             "signals, {}: {calls} operations in {:.0?}, {handled} signals handled ({rate}/s over all threads), \
              {} operations on rings, 0 interrupted, all data right",
             name(),

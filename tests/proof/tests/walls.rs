@@ -181,7 +181,7 @@ fn hundreds_of_blocked_fifos_hold_no_thread_and_delay_no_file() {
                 begin.elapsed()
             ));
         }
-        report(&format!(
+        figure(&format!(
             "{BLOCKED} blocked FIFOs, {}: {}",
             name(),
             figures.join("; ")
@@ -267,7 +267,7 @@ fn ten_thousand_operations_at_once_with_256_descriptors_all_end() {
         assert!(tally[&None] > AT_ONCE / 8, "{tally:?}");
         drop(runtime);
         assert!(wait_for(|| is_idle() && fd_count() <= before));
-        report(&format!(
+        figure(&format!(
             "{AT_ONCE} operations at once with 256 descriptors, {}: {} done, {} EMFILE, 0 hung, 0 descriptors leaked",
             name(),
             tally[&None],
@@ -460,7 +460,7 @@ fn where_threads_are_few_operations_end_and_with_more_threads_all_is_as_before()
         Pids::allow(None);
         assert_eq!(refused(block_on(all(operations(dir.path(), 120)))), 0);
         assert_jobs_at_once(24);
-        report(&format!(
+        figure(&format!(
             "{more} threads more, {}: {} rounds of 120 operations, {} refused (EAGAIN), 0 hung, {:.1} % of a processor \
              when idle; then 24 jobs at once",
             name(),
@@ -508,7 +508,7 @@ fn a_wall_that_comes_and_goes_is_survived() {
         }
         Pids::allow(None);
         assert_jobs_at_once(24);
-        report(&format!(
+        figure(&format!(
             "a wall of threads that comes and goes, {}: {walls} walls, {operated} operations, 0 refused, 0 hung; then 24 \
              jobs at once",
             name()
@@ -588,7 +588,7 @@ fn a_single_refusal_is_survived_wherever_it_comes() {
         for _ in 0..3 {
             assert_eq!(refused(block_on(all(operations(&own, 60)))), 0);
         }
-        report(&format!(
+        figure(&format!(
             "one thread refused: {refused_first} of 60 operations refused, then 180 done"
         ));
     });
@@ -626,7 +626,7 @@ fn a_pool_of_the_programs_own_never_needs_another_thread() {
         for _ in 0..rounds {
             assert_eq!(refused(block_on(all(operations(dir.path(), 120)))), 0);
         }
-        report(&format!(
+        figure(&format!(
             "a pool of the program's own, no thread to be had: {} operations, 0 refused, 0 hung",
             rounds * 120
         ));
@@ -782,7 +782,7 @@ fn a_small_file_system_in_memory_that_is_filled_and_freed_loses_nothing() {
             let mount = Mount::in_memory("size=1m");
             let count = iterations(40);
             let (told, bytes) = block_on(cycles(&mount, count, 200_000));
-            report(&format!(
+            figure(&format!(
                 "tmpfs of 1 MiB: {count} times filled and freed twice, {told} errors told, {bytes} bytes accepted, 0 lost, \
                  0 doubled"
             ));
@@ -798,7 +798,7 @@ fn a_small_ext4_that_is_filled_and_freed_loses_nothing() {
             let mount = Mount::ext4(&image.path().join("image"));
             let count = iterations(20);
             let (told, bytes) = block_on(cycles(&mount, count, 200_000));
-            report(&format!(
+            figure(&format!(
                 "ext4 of 8 MiB: {count} times filled and freed twice, {told} errors told, {bytes} bytes accepted, 0 lost, \
                  0 doubled"
             ));
@@ -859,7 +859,7 @@ fn a_file_system_without_room_for_names_says_so_until_there_is() {
                     }
                 }
             });
-            report(&format!(
+            figure(&format!(
                 "tmpfs of 20 names: {count} times filled and freed, {created} created, each refusal was ENOSPC"
             ));
         });
@@ -937,7 +937,7 @@ fn after_a_burst_nothing_of_this_crate_stays_awake() {
                 *sleeps as f64 / time
             )
         });
-        report(&format!(
+        figure(&format!(
             "idle after a burst of 504 operations, {}: {}",
             name(),
             told.collect::<Vec<_>>().join(", ")

@@ -1,0 +1,112 @@
+//! File systems of our own, mounted for one test.
+
+pub mod puppet;
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fuser::{BackgroundSession, Config, Filesystem, MountOption, Session};
+use futures_lite::future;
+use tempfile::TempDir;
+
+use crate::support::{is_root, skip, succeeds, temp_dir};
+
+/// What the operations of a test's own process are performed by.
+pub const BACKENDS: [&str; 2] = ["AIOFILES_BACKEND=pool", "AIOFILES_BACKEND=uring"];
+
+/// A command after which mounts are seen by the process and its children alone, with a variable set, such as one of
+/// [`BACKENDS`]; or nothing, said aloud, where there can be no FUSE file system.
+pub fn own_mounts(variable: &str) -> Option<[&str; 4]> {
+    if !is_root() {
+        skip("root");
+    } else if !Path::new("/dev/fuse").exists() {
+        skip("/dev/fuse");
+    } else if !succeeds(&["unshare", "-m", "true"]) {
+        skip("mounts of its own (`unshare -m`)");
+    } else {
+        return Some(["unshare", "-m", "env", variable]);
+    }
+    None
+}
+
+/// Whether the backend that the environment asks for is the one that runs; said aloud if not.
+pub fn has_backend() -> bool {
+    use aiofiles::BackendKind;
+    let wanted = std::env::var("AIOFILES_BACKEND").unwrap_or_default();
+    let has = wanted != "uring" || aiofiles::backend().kind() == BackendKind::Uring;
+    if !has {
+        skip("io_uring");
+    }
+    has
+}
+
+/// A mounted file system, which goes away with the value. For processes that have mounts of their own.
+pub struct Mounted {
+    session: Option<BackgroundSession>,
+    /// The number of the connection to the kernel.
+    connection: u32,
+    dir: TempDir,
+}
+
+impl Mounted {
+    /// Mounts it, and serves it by a thread of its own.
+    pub fn new(file_system: impl Filesystem) -> Mounted {
+        let mut config = Config::default();
+        config.mount_options = vec![MountOption::FSName("aiofiles-proof".to_owned())];
+        let dir = temp_dir();
+        let session = Session::new(file_system, dir.path(), &config).expect("a FUSE mount");
+        Mounted::of(session.spawn().expect("a thread"), dir)
+    }
+
+    /// Takes over one that is mounted at `dir`.
+    pub fn of(session: BackgroundSession, dir: TempDir) -> Mounted {
+        let device = fs::metadata(dir.path()).expect("the mount answers").dev();
+        Mounted {
+            session: Some(session),
+            connection: rustix::fs::minor(device),
+            dir,
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Has the kernel end the connection: whoever waits is told, and everybody who comes later.
+    pub fn abort(&self) {
+        let control = Path::new("/sys/fs/fuse/connections");
+        let file = control.join(format!("{}/abort", self.connection));
+        if !file.exists() {
+            let mount = Command::new("mount")
+                .args(["-t", "fusectl", "fusectl"])
+                .arg(control)
+                .output()
+                .expect("mount");
+            assert!(mount.status.success(), "{mount:?}");
+        }
+        let file = fs::OpenOptions::new().write(true).open(file);
+        file.and_then(|mut file| file.write_all(b"1"))
+            .expect("the connection can be ended");
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // Files that are closed in the background still use it.
+        if !std::thread::panicking() {
+            future::block_on(aiofiles::settle());
+        }
+        let lazily = rustix::mount::UnmountFlags::DETACH;
+        if let Err(error) = rustix::mount::unmount(self.dir.path(), lazily) {
+            eprintln!("unmounting {:?}: {error}", self.dir.path());
+        }
+        drop(self.session.take());
+    }
+}
