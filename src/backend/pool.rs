@@ -521,30 +521,24 @@ fn sit(start: Start, seat: Seat) {
     if let Some(next) = seat.take() {
         begin(next);
     }
-    match start {
-        Start::Drainer(index) => drain(index),
-        Start::Alone(job) => run_here(job),
-    }
-    // Where no other thread could be had, this one does what is queued. It gives its seat up under the lock, so that nobody
-    // counts on it after that.
     let mut seat = Some(seat);
-    loop {
-        let index = {
-            let mut dispatch = lock();
-            let index = match dispatch.queue.is_empty() || dispatch.drainers != 0 {
-                true => None,
-                false => dispatch.begin_drainer(),
-            };
-            match index {
-                // It is no job of its own.
-                Some(_) => dispatch.jobs -= 1,
-                None => drop(seat.take()),
-            }
-            index
-        };
-        match index {
-            Some(index) => drain(index),
-            None => return,
+    let mut next = Some(start);
+    while let (Some(start), Some(here)) = (next.take(), &seat) {
+        match start {
+            Start::Drainer(index) => drain(index),
+            Start::Alone(job) => run_here(job),
+        }
+        next = here.stay();
+        if next.is_some() {
+            continue;
+        }
+        // Where no other thread could be had, this one does what is queued. It gives its seat up under the lock, so that
+        // nobody counts on it after that.
+        let mut dispatch = lock();
+        if dispatch.queue.is_empty() || dispatch.drainers != 0 {
+            seat = None;
+        } else {
+            next = dispatch.begin_drainer().map(Start::Drainer);
         }
     }
 }
