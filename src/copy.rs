@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_lite::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
 use crate::backend::sys::{self, Kind};
 use crate::backend::{self, Description, Place};
@@ -250,8 +250,7 @@ pub async fn copy_between(from: &mut File, to: &mut File) -> io::Result<u64> {
         write_at += n;
         copied += n;
         if n > 0 {
-            from.seek(io::SeekFrom::Start(read_at)).await?;
-            to.seek(io::SeekFrom::Start(write_at)).await?;
+            File::seek_both((from, read_at), (to, write_at)).await?;
         }
         result?;
         if n == 0 {

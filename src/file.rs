@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{FileTimes, Metadata, Permissions};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice, IoSliceMut, SeekFrom};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 use futures_lite::FutureExt;
 
-use crate::backend::{self, Answer, Description, Place, sys, trace};
+use crate::backend::{self, Asked, Description, Place, sys, trace};
 use crate::fairness;
 use crate::open::OpenOptions;
 use crate::settle::Lingering;
@@ -71,7 +71,7 @@ pub struct File {
     /// The stream behind the handle; `None` once it is closed.
     stream: Option<Handle>,
     /// What closing says, while it goes on.
-    closing: Option<Arc<Answer<thread::Result<io::Result<()>>>>>,
+    closing: Option<Asked<thread::Result<io::Result<()>>>>,
     /// The part of a block that `fill_buf` lent.
     lent: Lent,
     /// The last call was a `fill_buf` that had an answer, and nothing was consumed since.
@@ -687,6 +687,34 @@ impl File {
         })
     }
 
+    /// Moves the positions of two files in one poll, or neither.
+    pub(crate) async fn seek_both(
+        (one, to): (&mut File, u64),
+        (other, other_to): (&mut File, u64),
+    ) -> io::Result<()> {
+        poll_fn(|cx| {
+            // What could make one of them wait is over before the other moves.
+            for file in [&*one, &*other] {
+                let handle = file.stream.as_ref().ok_or_else(closed)?;
+                ready!(handle.stream().poll_flush(&handle.caller(SEEKER, cx)))?;
+            }
+            ready!(one.poll_seek_now(to, cx))?;
+            other.poll_seek_now(other_to, cx)
+        })
+        .await
+    }
+
+    /// Moves the position of a file that waits for nothing.
+    fn poll_seek_now(&mut self, to: u64, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.lent = Lent::default();
+        self.answered = None;
+        let handle = self.stream.as_ref().ok_or_else(closed)?;
+        let sought = handle
+            .stream()
+            .poll_seek(SeekFrom::Start(to), &handle.caller(SEEKER, cx));
+        sought.map_ok(drop)
+    }
+
     /// A handle to `stream`.
     pub(crate) fn from_stream(stream: Arc<Stream>) -> File {
         let path = stream.description().path().cloned();
@@ -889,8 +917,8 @@ impl AsyncWrite for File {
         // Begin: from here on the file closes by itself, whether or not anybody waits for it.
         if let Some(handle) = file.stream.take() {
             file.lent = Lent::default();
-            let closing = Arc::<Answer<_>>::default();
-            file.closing = Some(closing.clone());
+            let (asked, closing) = Asked::new();
+            file.closing = Some(asked);
             // Whoever opens the file meanwhile finds what was accepted in it.
             let lingering = handle.stream.linger();
             let place = Place::anywhere_at(handle.stream.description().path());
@@ -904,10 +932,10 @@ impl AsyncWrite for File {
             });
         }
         // Wait for it. A file that is closed already is closed.
-        let Some(closing) = &file.closing else {
+        let Some(closing) = &mut file.closing else {
             return Poll::Ready(Ok(()));
         };
-        let result = ready!(Pin::new(&mut &**closing).poll(cx));
+        let result = ready!(Pin::new(closing).poll(cx));
         file.closing = None;
         match result {
             Ok(result) => Poll::Ready(result),

@@ -142,22 +142,25 @@ async fn try_once(description: &Arc<Description>, shared: bool) -> io::Result<bo
         let granted = own.try_lock(shared)?;
         Ok::<_, io::Error>(granted.then(|| Granted {
             description: Some(own),
+            shared,
         }))
     })
     .await?;
     Ok(granted.map(Granted::keep).is_some())
 }
 
-/// A lock that nobody has heard of yet. Dropped before somebody does, it is released.
+/// A lock that nobody has heard of yet. Dropped before somebody does, it is released, or is again the one that was held
+/// before.
 struct Granted {
     /// `None` once its caller was told.
     description: Option<Arc<Description>>,
+    shared: bool,
 }
 
 impl Granted {
     fn keep(mut self) {
         if let Some(description) = self.description.take() {
-            description.keep_lock();
+            description.keep_lock(self.shared);
         }
     }
 }
@@ -194,7 +197,11 @@ impl<'a> Turn<'a> {
             {
                 return Poll::Ready(());
             }
-            *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+            let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+            let replaced = waker.replace(cx.waker().clone());
+            // Dropping a waker may drop its task, and with it another place in this line: not under the locks.
+            drop((waker, line));
+            drop(replaced);
             Poll::Pending
         })
         .await;

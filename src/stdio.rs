@@ -5,14 +5,14 @@ use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice, IoSliceMut, SeekFrom};
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::thread;
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 use futures_lite::FutureExt as _;
 
-use crate::backend::{self, Answer, Description, InFlight, Place, sys};
+use crate::backend::{self, Asked, Description, InFlight, Place, sys};
 use crate::file::File;
 use crate::stream::{Buffering, Stream};
 use crate::text::{TextFile, TextOptions};
@@ -95,7 +95,7 @@ pub struct Stdio {
     /// The job that duplicates the descriptor.
     opening: Option<InFlight<io::Result<()>>>,
     /// Flushing of standard input that goes on.
-    handing: Option<Arc<Answer<thread::Result<io::Result<()>>>>>,
+    handing: Option<Asked<thread::Result<io::Result<()>>>>,
     /// For text: only whole lines are lent, because a text file keeps what it has decoded to itself.
     by_line: bool,
     /// What this handle has taken from the stream, and how much of it was consumed.
@@ -366,17 +366,17 @@ impl Stdio {
             if !self.rest().is_empty() || !begun().is_empty() {
                 ready!(self.poll_seek_input(cx, SeekFrom::Current(0)))?;
             }
-            let handing = Arc::<Answer<_>>::default();
-            self.handing = Some(handing.clone());
+            let (asked, handing) = Asked::new();
+            self.handing = Some(asked);
             backend::drive("hand position over", Place::anywhere(), async move {
                 let result = AssertUnwindSafe(stream.hand_position_over()).catch_unwind();
                 handing.give(result.await);
             });
         }
-        let Some(handing) = &self.handing else {
+        let Some(handing) = &mut self.handing else {
             return Poll::Ready(Ok(()));
         };
-        let result = ready!(Pin::new(&mut &**handing).poll(cx));
+        let result = ready!(Pin::new(handing).poll(cx));
         self.handing = None;
         Poll::Ready(result.unwrap_or_else(|panic| panic::resume_unwind(panic)))
     }

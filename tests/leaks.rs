@@ -225,6 +225,74 @@ fn cancelled_operations_leave_neither_descriptors_nor_memory_nor_threads() {
     });
 }
 
+/// On the backend that the process is told to use: `AIOFILES_BACKEND`.
+#[test]
+fn a_thousand_cancelled_opens_leave_nothing() {
+    alone(|| {
+        let dir = temp_dir();
+        let path = dir.path().join("file");
+        std::fs::write(&path, numbered(100_000)).unwrap();
+        let rounds = iterations(1000);
+        let mut opened = 0;
+        let mut cuts = 0;
+        leaves_nothing("open, cut somewhere", rounds / 2 + 1, || {
+            opened += 1;
+            let cut = future::block_on(poll_n(File::open(&path), 1 + opened % 3));
+            cuts += usize::from(cut.is_none());
+        });
+        assert!(cuts > opened / 4, "only {cuts} of {opened} opens were cut");
+        assert!(thread_count() <= MOST_THREADS, "{} threads", thread_count());
+        figure(&format!(
+            "cancel: {cuts} of {opened} opens cut on {:?}, no descriptor left, {} threads, nothing on the heap",
+            backend().kind(),
+            thread_count()
+        ));
+    });
+}
+
+#[test]
+fn cancelled_copies_and_temporary_files_leave_nothing() {
+    alone(|| {
+        let dir = temp_dir();
+        let (path, new) = (dir.path().join("file"), dir.path().join("new"));
+        std::fs::write(&path, numbered(100_000)).unwrap();
+        let rounds = iterations(300);
+        let mut builder = aiofiles::tempfile::Builder::new();
+        let builder = builder.dir(dir.path());
+        let open =
+            || future::block_on(OpenOptions::new().read(true).write(true).open(&path)).unwrap();
+        leaves_nothing("copy", rounds, || cancel(aiofiles::copy(&path, &new)));
+        leaves_nothing("copy_with_progress", rounds, || {
+            cancel(aiofiles::copy_with_progress(&path, &new, |_, _| {}));
+        });
+        leaves_nothing("write_atomic", rounds, || {
+            cancel(aiofiles::write_atomic(&new, "text"));
+        });
+        leaves_nothing("temporary_file", rounds, || {
+            cancel(builder.temporary_file())
+        });
+        leaves_nothing("named_temporary_file", rounds, || {
+            cancel(builder.named_temporary_file());
+        });
+        leaves_nothing("temporary_directory", rounds, || {
+            cancel(builder.temporary_directory());
+        });
+        leaves_nothing("read_at", rounds, || {
+            cancel(open().read_at(vec![0; 10_000], 7));
+        });
+        leaves_nothing("write_at", rounds, || {
+            cancel(open().write_at(vec![0; 10_000], 7));
+        });
+        leaves_nothing("lock_shared", rounds, || cancel(open().lock_shared()));
+        leaves_nothing("copy_between", rounds, || {
+            let (mut from, mut to) = (open(), future::block_on(File::create(&new)).unwrap());
+            cancel(aiofiles::copy_between(&mut from, &mut to));
+        });
+        let names = std::fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(names, 2, "temporary files stay");
+    });
+}
+
 #[test]
 fn ten_thousand_files_opened_and_dropped_leave_nothing() {
     alone(|| {

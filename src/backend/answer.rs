@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::sync::Mutex;
@@ -51,6 +51,41 @@ impl<T> Future for &Answer<T> {
                 Poll::Pending
             }
         }
+    }
+}
+
+/// Whoever waits for an answer. When that goes, nobody is woken any more.
+pub(crate) struct Asked<T>(Arc<Answer<T>>);
+
+impl<T> Asked<T> {
+    /// A question, and where its answer is to be left.
+    pub(crate) fn new() -> (Asked<T>, Arc<Answer<T>>) {
+        let answer = Arc::<Answer<T>>::default();
+        (Asked(answer.clone()), answer)
+    }
+}
+
+impl<T> Future for Asked<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        Pin::new(&mut &*self.0).poll(cx)
+    }
+}
+
+impl<T> Drop for Asked<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waker = state.1.take();
+        // Dropping a waker may drop its task: not under the lock.
+        drop(state);
+        drop(waker);
+    }
+}
+
+impl<T> fmt::Debug for Asked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -8,11 +8,10 @@ use std::future::Future;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use futures_lite::FutureExt;
 
-use super::answer::Answer;
+use super::answer::Asked;
 use super::executor;
 use super::fork;
 use super::place::Place;
@@ -129,8 +128,7 @@ where
         })
         .await;
     };
-    let answer = Arc::<Answer<_>>::default();
-    let told = answer.clone();
+    let (asked, told) = Asked::new();
     let future = future(arguments);
     pool::drive(name, place, async move {
         let result = AssertUnwindSafe(async move {
@@ -144,7 +142,7 @@ where
         }
         told.give(result);
     });
-    match (&*answer).await {
+    match asked.await {
         Ok(result) => result,
         Err(panic) => panic::resume_unwind(panic),
     }

@@ -20,7 +20,7 @@ use super::executor::{self, Shared};
 use super::info::BackendKind;
 use super::place::Place;
 use super::ready::Ready;
-use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
+use super::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 use super::sys::{self, Facts};
 use super::trace::{self, Label};
 use super::uring;
@@ -58,13 +58,18 @@ pub(crate) struct Description {
     closed: Mutex<Option<Arc<Answer<io::Result<()>>>>>,
     /// Grants of which nobody was told yet.
     lock_untold: AtomicUsize,
-    /// Somebody was told that the lock is held.
-    lock_kept: AtomicBool,
+    /// The lock of which somebody was told: [`UNLOCKED`], [`LOCKED`] or [`SHARED`].
+    lock_kept: AtomicUsize,
     /// Callers that wait for a file lock, in their order.
     lock_line: Mutex<VecDeque<Arc<Mutex<Option<Waker>>>>>,
     /// What direct I/O has left behind the end of the file.
     uncut: Mutex<Option<Uncut>>,
 }
+
+/// How a file is locked.
+const UNLOCKED: usize = 0;
+const LOCKED: usize = 1;
+const SHARED: usize = 2;
 
 /// An error that is returned more than once.
 #[derive(Clone, Debug)]
@@ -119,7 +124,7 @@ impl Description {
             made_nonblocking: false,
             lock: Mutex::new(()),
             lock_untold: AtomicUsize::new(0),
-            lock_kept: AtomicBool::new(false),
+            lock_kept: AtomicUsize::new(UNLOCKED),
             path,
             executor: executor::current(),
             shares_position: false,
@@ -476,27 +481,32 @@ impl Description {
     }
 
     /// Takes note that somebody was told of a grant and relies on it.
-    pub(crate) fn keep_lock(&self) {
+    pub(crate) fn keep_lock(&self, shared: bool) {
+        let kept = if shared { SHARED } else { LOCKED };
         // In this order: whoever sees that no grant is untold sees that one was kept.
-        self.lock_kept.store(true, Ordering::SeqCst);
+        self.lock_kept.store(kept, Ordering::SeqCst);
         self.lock_untold.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Gives up a grant of which nobody was told, and releases the lock unless somebody else relies on it, or has yet to
-    /// be told of it. Runs on a pool thread.
+    /// Gives up a grant of which nobody was told, and releases the lock unless somebody else has yet to be told of one.
+    /// If somebody relies on the lock that there was before, it is that again. Runs on a pool thread.
     pub(crate) fn release_lock(&self) {
         let _turn = lock(&self.lock);
         let last = self.lock_untold.fetch_sub(1, Ordering::SeqCst) == 1;
-        if last && !self.lock_kept.load(Ordering::SeqCst) {
-            // Its owner has gone; there is nobody to tell.
-            let _ = sys::unlock(self.file());
+        if !last {
+            return;
         }
+        // Its owner has gone; there is nobody to tell.
+        let _ = match self.lock_kept.load(Ordering::SeqCst) {
+            UNLOCKED => sys::unlock(self.file()),
+            kept => sys::try_lock(self.file(), kept == SHARED).map(drop),
+        };
     }
 
     /// Releases the lock. Runs on a pool thread.
     pub(crate) fn unlock(&self) -> io::Result<()> {
         let _turn = lock(&self.lock);
-        self.lock_kept.store(false, Ordering::SeqCst);
+        self.lock_kept.store(UNLOCKED, Ordering::SeqCst);
         sys::unlock(self.file())
     }
 

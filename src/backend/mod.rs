@@ -52,7 +52,7 @@ mod wish;
 
 use crate::sync;
 pub(crate) use alarm::{Alarm, pause};
-pub(crate) use answer::Answer;
+pub(crate) use answer::Asked;
 pub(crate) use cache::Cached;
 pub(crate) use close::{
     one_ended as one_close_ended, pending as pending_closes, work_off as work_off_closes,

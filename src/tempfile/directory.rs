@@ -8,7 +8,7 @@ use std::thread;
 
 use super::Builder;
 use crate::backend::sys::temporary::{self, Naming};
-use crate::backend::{self, Answer, Place};
+use crate::backend::{self, Asked, Place};
 use crate::error::Context;
 
 /// A directory that is removed, with all that is in it.
@@ -36,7 +36,7 @@ pub struct TemporaryDirectory {
     /// `None` once somebody sees to its removal.
     tree: Option<Tree>,
     /// The removal that goes on. It gives back what it could not remove.
-    closing: Option<Arc<Answer<Removed>>>,
+    closing: Option<Asked<Removed>>,
 }
 
 /// What came of a removal, with the directory if it is still there.
@@ -158,8 +158,8 @@ impl TemporaryDirectory {
     #[doc(alias = "cleanup")]
     pub async fn close(&mut self) -> io::Result<()> {
         if let Some(mut tree) = self.tree.take() {
-            let closing = Arc::<Answer<_>>::default();
-            self.closing = Some(closing.clone());
+            let (asked, closing) = Asked::new();
+            self.closing = Some(asked);
             backend::spawn_accepted_long("remove directory", Place::of(&self.path), move || {
                 let remove = AssertUnwindSafe(|| match tree.remove() {
                     Ok(()) => {
@@ -171,10 +171,10 @@ impl TemporaryDirectory {
                 closing.give(panic::catch_unwind(remove));
             });
         }
-        let Some(closing) = &self.closing else {
+        let Some(closing) = &mut self.closing else {
             return Ok(());
         };
-        let removed = (&**closing).await;
+        let removed = closing.await;
         self.closing = None;
         match removed {
             Ok((tree, removed)) => {

@@ -19,7 +19,7 @@ use futures_lite::{AsyncWriteExt, FutureExt};
 use super::Builder;
 use super::file::forward_to_file;
 use crate::backend::sys::temporary::{self, Naming, create_named};
-use crate::backend::{self, Answer, Description, Place, sys};
+use crate::backend::{self, Asked, Description, Place, sys};
 use crate::error::Context as _;
 use crate::file::File;
 use crate::open::OpenOptions;
@@ -66,7 +66,7 @@ pub struct NamedTemporaryFile {
     path: Arc<Path>,
     delete_on_close: bool,
     /// What closing and removing say, while they go on.
-    closing: Option<Arc<Answer<thread::Result<io::Result<()>>>>>,
+    closing: Option<Asked<thread::Result<io::Result<()>>>>,
 }
 
 /// The name of a temporary file. Dropping it removes the file, unless it is to stay.
@@ -404,8 +404,8 @@ impl NamedTemporaryFile {
         if let Some(mut name) = self.name.take_if(removes) {
             let closed = File::closed(Some(self.path.clone()));
             let mut file = std::mem::replace(&mut self.file, closed);
-            let closing = Arc::<Answer<_>>::default();
-            self.closing = Some(closing.clone());
+            let (asked, closing) = Asked::new();
+            self.closing = Some(asked);
             let path = self.path.clone();
             backend::drive_accepted("close", Place::anywhere(), async move {
                 let closed = AssertUnwindSafe(file.close()).catch_unwind().await;
@@ -417,10 +417,10 @@ impl NamedTemporaryFile {
                 });
             });
         }
-        let Some(closing) = &self.closing else {
+        let Some(closing) = &mut self.closing else {
             return Pin::new(&mut self.file).poll_close(cx);
         };
-        let result = ready!(Pin::new(&mut &**closing).poll(cx));
+        let result = ready!(Pin::new(closing).poll(cx));
         self.closing = None;
         match result {
             Ok(result) => Poll::Ready(result),

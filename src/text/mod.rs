@@ -101,6 +101,19 @@ pub struct TextFile<F = File> {
     accepted: usize,
     /// The state in which text is written, once it is settled whether a byte order mark comes first.
     writing: Option<State>,
+    /// A seek that may have been cancelled, and made all the same. Whatever comes next brings it to its end.
+    unfinished: Option<Seek>,
+}
+
+/// Where the file is to go, and the text with it.
+#[derive(Clone, Copy)]
+enum Seek {
+    /// To the begin of the file, from where only its length was asked for.
+    Begin,
+    /// So many bytes back, to where the text is that was not taken yet.
+    Back(u64, State, bool),
+    To(TextPosition),
+    End,
 }
 
 /// Some bytes that became text.
@@ -141,6 +154,7 @@ impl<F> TextFile<F> {
             out: Vec::new(),
             accepted: 0,
             writing: None,
+            unfinished: None,
         }
     }
 
@@ -375,6 +389,7 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn read(&mut self, n: usize) -> io::Result<String> {
+        poll_fn(|cx| self.poll_sought(cx)).await?;
         // From the position on, so many bytes are so many characters.
         let (mut bytes, mut characters) = (0, 0);
         loop {
@@ -501,6 +516,7 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
 
     /// The next line, with its terminator; `None` at the end of the file.
     fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<String>>> {
+        ready!(self.poll_sought(cx))?;
         let newline = self.options.newline;
         let mut last = false;
         loop {
@@ -633,7 +649,8 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
     ///
     /// # Cancel safety
     ///
-    /// The file is closed all the same if the future is dropped after it was polled and it is a [`File`].
+    /// The file is closed all the same if the future is dropped after it was polled and it is a [`File`], unless text of a
+    /// write that was dropped was still to be handed over: then closing again goes on with that.
     ///
     /// # Errors
     ///
@@ -678,6 +695,7 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
 
     /// Hands over what was not accepted yet.
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_sought(cx))?;
         while self.accepted < self.out.len() {
             match ready!(Pin::new(&mut self.file).poll_write(cx, &self.out[self.accepted..])) {
                 Ok(0) => {
@@ -710,14 +728,44 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
             return Poll::Ready(Ok(()));
         }
         let place = self.place();
-        let back = SeekFrom::Current(-(place.beyond as i64));
-        match ready!(Pin::new(&mut self.file).poll_seek(cx, back)) {
-            Ok(_) => self.forget(place.state, place.after_cr, 0),
+        self.unfinished = Some(Seek::Back(place.beyond, place.state, place.after_cr));
+        self.poll_sought(cx).map_ok(drop)
+    }
+
+    /// Brings a seek to its end, if one was begun, and says where that is. A file may make one whose future was dropped,
+    /// and then tells it to whoever seeks to the same place; so the text cannot stay where it was.
+    fn poll_sought(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        let Some(seek) = self.unfinished else {
+            return Poll::Ready(Ok(0));
+        };
+        let to = match seek {
+            Seek::Begin => SeekFrom::Start(0),
+            Seek::Back(beyond, ..) => SeekFrom::Current(-(beyond as i64)),
+            Seek::To(position) => SeekFrom::Start(position.offset()),
+            Seek::End => SeekFrom::End(0),
+        };
+        let sought = ready!(Pin::new(&mut self.file).poll_seek(cx, to));
+        self.unfinished = None;
+        match (seek, &sought) {
+            (Seek::Begin, Ok(_)) => {}
+            (Seek::Back(_, state, after_cr), Ok(_)) => self.forget(state, after_cr, 0),
             // What is read and what is written has nothing to do with one another.
-            Err(error) if has_no_positions(&error) => {}
-            Err(error) => return Poll::Ready(Err(error)),
+            (Seek::Back(..), Err(error)) if has_no_positions(error) => return Poll::Ready(Ok(0)),
+            (Seek::To(to), Ok(_)) => {
+                self.forget(to.state(), to.after_cr(), to.skip());
+                self.writing = None;
+            }
+            (Seek::End, Ok(end)) => {
+                let state = match self.decoder.state {
+                    State::Begin if *end > 0 => self.options.encoding.unmarked(),
+                    state => state,
+                };
+                self.forget(state, false, 0);
+                self.writing = None;
+            }
+            (_, Err(_)) => {}
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(sought)
     }
 
     /// Puts a byte order mark before the first text of a file that is to have one, and says in which state text is
@@ -734,8 +782,10 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
         if !encoding.mark().is_empty() {
             let first = match self.seek_file(SeekFrom::Current(0)).await {
                 Ok(0) => {
+                    // Wherever this is cut, the file goes back to its begin.
+                    self.unfinished = Some(Seek::Begin);
                     let end = self.seek_file(SeekFrom::End(0)).await?;
-                    self.seek_file(SeekFrom::Start(0)).await?;
+                    poll_fn(|cx| self.poll_sought(cx)).await?;
                     let first = end == 0 || !self.appends;
                     if first {
                         self.decoder.state = state;
@@ -816,11 +866,12 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
     #[doc(alias = "rewind")]
     pub async fn seek(&mut self, to: TextPosition) -> io::Result<()> {
         poll_fn(|cx| {
-            ready!(self.poll_out(cx))?;
-            ready!(Pin::new(&mut self.file).poll_seek(cx, SeekFrom::Start(to.offset())))?;
-            self.forget(to.state(), to.after_cr(), to.skip());
-            self.writing = None;
-            Poll::Ready(Ok(()))
+            // Polled again, it goes on with its own.
+            if !matches!(self.unfinished, Some(Seek::To(own)) if own == to) {
+                ready!(self.poll_out(cx))?;
+                self.unfinished = Some(Seek::To(to));
+            }
+            self.poll_sought(cx).map_ok(drop)
         })
         .await
     }
@@ -851,18 +902,16 @@ impl<F: AsyncBufRead + AsyncWrite + AsyncSeek + Unpin> TextFile<F> {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn seek_to_end(&mut self) -> io::Result<TextPosition> {
-        poll_fn(|cx| {
-            ready!(self.poll_out(cx))?;
-            let end = ready!(Pin::new(&mut self.file).poll_seek(cx, SeekFrom::End(0)))?;
-            let state = match self.decoder.state {
-                State::Begin if end > 0 => self.options.encoding.unmarked(),
-                state => state,
-            };
-            self.forget(state, false, 0);
-            self.writing = None;
-            Poll::Ready(Ok(TextPosition::new(end, state, false, 0)))
+        let end = poll_fn(|cx| {
+            // Polled again, it goes on with its own.
+            if !matches!(self.unfinished, Some(Seek::End)) {
+                ready!(self.poll_out(cx))?;
+                self.unfinished = Some(Seek::End);
+            }
+            self.poll_sought(cx)
         })
-        .await
+        .await?;
+        Ok(TextPosition::new(end, self.decoder.state, false, 0))
     }
 
     /// Gives the file of bytes back, with its position where that of the text is.

@@ -19,7 +19,7 @@ use drive::Drive;
 use session::{Tally, perform};
 use steps::Plan;
 
-use crate::support::{Kind, Seed, every_runtime, iterations, on_runtimes, skip, temp_dir};
+use crate::support::{Kind, Seed, every_runtime, figure, iterations, on_runtimes, skip, temp_dir};
 
 /// How many operations a session has.
 const STEPS: usize = 400;
@@ -106,7 +106,9 @@ fn cancelled_operations_lose_double_and_disorder_no_byte() {
         _ => "the pool".to_owned(),
     };
     let count = COUNT.load(Ordering::Relaxed);
-    eprintln!("cancel: {count} cut operations on {place}, 0 wrong");
+    figure(&format!(
+        "cancel: {count} cut operations on {place}, 0 wrong"
+    ));
 }
 
 /// The same where nobody forces anything: files past the page cache, and files that the page cache does not have.
@@ -139,9 +141,9 @@ fn cancelled_operations_on_direct_and_cold_files_lose_double_and_disorder_no_byt
         return skip("rings that are used");
     }
     let count = COUNT.load(Ordering::Relaxed);
-    eprintln!(
+    figure(&format!(
         "cancel: {count} cut operations on direct and cold files ({submitted} entries of rings), 0 wrong"
-    );
+    ));
 }
 
 #[cfg(feature = "testing")]
