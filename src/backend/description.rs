@@ -236,6 +236,16 @@ impl Description {
         self.is_regular() && !self.is_direct() && uring::wants_read(self) && uring::is_on()
     }
 
+    /// Whether a ring may have its operations at all.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "there is no ring")
+    )]
+    pub(super) fn allows_ring(&self) -> bool {
+        self.backend != Some(BackendKind::Pool)
+            && self.facts.get().is_some_and(|facts| !facts.is_served)
+    }
+
     /// Whether all that can is to go through a ring.
     #[cfg_attr(
         not(all(feature = "uring", target_os = "linux")),
@@ -272,10 +282,9 @@ impl Description {
     fn is_regular(&self) -> bool {
         self.backend != Some(BackendKind::Pool)
             && self.executor.is_none()
-            && self
-                .facts
-                .get()
-                .is_some_and(|facts| facts.kind == sys::Kind::Regular && facts.is_file)
+            && self.facts.get().is_some_and(|facts| {
+                facts.kind == sys::Kind::Regular && facts.is_file && !facts.is_served
+            })
     }
 
     /// Whether reads may be answered by the page cache.
