@@ -394,9 +394,12 @@ impl Description {
 
     /// Where operations on it do their work.
     pub(crate) fn place(&self) -> Place {
-        let facts = self.facts.get();
-        facts
-            .map_or_else(Place::anywhere, |facts| Place::device(facts.identity.0))
+        let place = match (self.facts.get(), &self.file) {
+            (Some(facts), _) => Place::device(facts.identity.0),
+            (None, Some(file)) => Place::open(file),
+            (None, None) => Place::anywhere(),
+        };
+        place
             .on(self.executor.as_ref())
             .plainly(self.backend == Some(BackendKind::Pool))
             .labelled(Label::of(self.path.as_ref()))
