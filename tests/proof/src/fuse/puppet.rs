@@ -62,6 +62,7 @@ struct Stage {
     files: Mutex<Files>,
     plan: Mutex<Vec<Planned>>,
     counts: Mutex<BTreeMap<Asked, usize>>,
+    struck: Mutex<BTreeMap<Asked, usize>>,
     stopped: Mutex<Stopped>,
 }
 
@@ -97,6 +98,7 @@ impl Puppet {
             files: Mutex::default(),
             plan: Mutex::default(),
             counts: Mutex::default(),
+            struck: Mutex::default(),
             stopped: Mutex::default(),
         }));
         (Puppet(strings.clone()), strings)
@@ -158,6 +160,11 @@ impl Strings {
         lock(&self.0.counts).get(&asked).copied().unwrap_or(0)
     }
 
+    /// How many of them were answered as it was planned.
+    pub fn struck(&self, asked: Asked) -> usize {
+        lock(&self.0.struck).get(&asked).copied().unwrap_or(0)
+    }
+
     /// What the file holds.
     pub fn content(&self, name: &str) -> Vec<u8> {
         let files = lock(&self.0.files);
@@ -182,6 +189,7 @@ impl Strings {
                 planned.times = planned
                     .times
                     .saturating_sub(usize::from(planned.times != usize::MAX));
+                *lock(&self.0.struck).entry(asked).or_default() += 1;
                 return Some(planned.answer);
             }
         }
@@ -290,8 +298,7 @@ impl Filesystem for Puppet {
     fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let (name, ttl) = (name.to_owned(), self.0.0.ttl);
         let work = move |files: &mut Files, _| files.attr(INodeNo(files.find(&name)?));
-        let tell =
-            move |reply: ReplyEntry, attr: FileAttr| reply.entry(&ttl, &attr, Generation(0));
+        let tell = move |reply: ReplyEntry, attr: FileAttr| reply.entry(&ttl, &attr, Generation(0));
         self.0
             .answer(Asked::Lookup, reply, ReplyEntry::error, work, tell);
     }
@@ -429,14 +436,7 @@ impl Filesystem for Puppet {
         self.0.succeed(Asked::Sync, reply);
     }
 
-    fn readdir(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        _: FileHandle,
-        offset: u64,
-        reply: ReplyDirectory,
-    ) {
+    fn readdir(&self, _: &Request, _: INodeNo, _: FileHandle, offset: u64, reply: ReplyDirectory) {
         let work = move |files: &mut Files, _| {
             let names = files.names.iter().skip(offset as usize);
             let names = names.map(|(name, number)| (name.clone(), *number));

@@ -487,14 +487,7 @@ impl Filesystem for Passthrough {
         self.serve(reply, work, |reply, written| reply.written(written as u32));
     }
 
-    fn flush(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        handle: FileHandle,
-        _: LockOwner,
-        reply: ReplyEmpty,
-    ) {
+    fn flush(&self, _: &Request, _: INodeNo, handle: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         self.serve_empty(reply, |tree| async move {
             let file = tree.file(handle)?;
             let mut file = file.write().await;
@@ -577,14 +570,7 @@ impl Filesystem for Passthrough {
         reply.ok();
     }
 
-    fn fsyncdir(
-        &self,
-        _: &Request,
-        number: INodeNo,
-        _: FileHandle,
-        _: bool,
-        reply: ReplyEmpty,
-    ) {
+    fn fsyncdir(&self, _: &Request, number: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
         self.serve_empty(reply, |tree| async move {
             // A place in the tree cannot be synced.
             let dir = Dir::open(tree.nodes.get(number)?.path()).await?;
