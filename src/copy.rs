@@ -49,7 +49,8 @@ pub async fn copy<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::Result<
     settle::reached_by(src).await;
     settle::reached_by(dst).await;
     let (from, to) = (Arc::<Path>::from(src), dst.to_owned());
-    let copied = backend::long("copy", Place::of(&from), move || {
+    let place = Place::between(Place::of(&from), Place::of(&Arc::from(dst)));
+    let copied = backend::long("copy", place, move || {
         // A FIFO without a reader, or a full one, would hold this thread.
         let special =
             sys::metadata(&to).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
@@ -172,7 +173,8 @@ async fn copy_stretch(
     at: u64,
 ) -> (u64, io::Result<()>) {
     let (from, to) = (from.clone(), to.clone());
-    backend::long("copy", from.place(), move || {
+    let place = Place::between(from.place(), to.place());
+    backend::long("copy", place, move || {
         let copied = sys::copy_range(from.file(), at, to.file(), at, STRETCH);
         to.changed();
         copied

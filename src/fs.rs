@@ -468,7 +468,7 @@ pub async fn set_permissions<P: AsRef<Path>>(path: P, perm: Permissions) -> io::
 /// Writes a whole file: creates it, or replaces what is in it.
 ///
 /// Up to 256 KiB, one dispatch to the thread pool opens, writes and closes it. When it returns `Ok`, the operating system
-/// has everything.
+/// has everything, and `close(2)` reported no error.
 ///
 /// # Cancel safety
 ///
@@ -550,6 +550,8 @@ fn write_now(options: &OpenOptions, path: Arc<Path>, mut bytes: &[u8]) -> io::Re
             n => bytes = &bytes[n..],
         }
     }
+    // There are file systems that tell some errors only now.
+    description.close()?;
     Ok(Written::All)
 }
 

@@ -206,7 +206,8 @@ impl OpenOptions {
     ///
     /// With [`BackendKind::Pool`] nothing is done but on the thread pool, and the page cache is not asked. With
     /// [`BackendKind::Uring`] reads and writes at offsets, and reading ahead, go through io_uring, also where the pool
-    /// would be faster.
+    /// would be faster. Those of a file that a process serves (FUSE) stay on the pool, because the call that submits them
+    /// to a ring would wait for the process.
     ///
     /// Opening fails with [`Unsupported`](io::ErrorKind::Unsupported) if it cannot be had; without this option it never
     /// fails for that reason. [`backend()`](crate::backend()) tells what runs.

@@ -244,6 +244,16 @@ impl Description {
         self.is_regular() && !self.is_direct() && uring::wants_read(self) && uring::is_on()
     }
 
+    /// Whether a ring may have its operations at all.
+    #[cfg_attr(
+        not(all(feature = "uring", target_os = "linux")),
+        allow(dead_code, reason = "there is no ring")
+    )]
+    pub(super) fn allows_ring(&self) -> bool {
+        self.backend != Some(BackendKind::Pool)
+            && self.facts.get().is_some_and(|facts| !facts.is_served)
+    }
+
     /// Whether all that can is to go through a ring.
     #[cfg_attr(
         not(all(feature = "uring", target_os = "linux")),
@@ -280,10 +290,9 @@ impl Description {
     fn is_regular(&self) -> bool {
         self.backend != Some(BackendKind::Pool)
             && self.executor.is_none()
-            && self
-                .facts
-                .get()
-                .is_some_and(|facts| facts.kind == sys::Kind::Regular && facts.is_file)
+            && self.facts.get().is_some_and(|facts| {
+                facts.kind == sys::Kind::Regular && facts.is_file && !facts.is_served
+            })
     }
 
     /// Whether reads may be answered by the page cache.
@@ -407,9 +416,12 @@ impl Description {
 
     /// Where operations on it do their work.
     pub(crate) fn place(&self) -> Place {
-        let facts = self.facts.get();
-        facts
-            .map_or_else(Place::anywhere, |facts| Place::device(facts.identity.0))
+        let place = match (self.facts.get(), &self.file) {
+            (Some(facts), _) => Place::device(facts.identity.0),
+            (None, Some(file)) => Place::open(file),
+            (None, None) => Place::anywhere(),
+        };
+        place
             .on(self.executor.as_ref())
             .plainly(self.backend == Some(BackendKind::Pool))
             .labelled(Label::of(self.path.as_ref()))
@@ -522,6 +534,13 @@ impl Description {
     /// Asks to be told what close(2) says.
     pub(crate) fn notify_closed(&self) -> Arc<Answer<io::Result<()>>> {
         lock(&self.closed).get_or_insert_with(Arc::default).clone()
+    }
+
+    /// Closes it here and now, where nobody else has it, and says what close(2) said. Runs on a pool thread.
+    pub(crate) fn close(self: Arc<Self>) -> io::Result<()> {
+        let closed = self.notify_closed();
+        drop(self);
+        closed.take().unwrap_or(Ok(()))
     }
 
     /// The callers that wait for a file lock.

@@ -47,11 +47,6 @@ impl Label {
     }
 
     #[inline(always)]
-    pub(crate) fn of_path(_: &Path) -> Label {
-        Label
-    }
-
-    #[inline(always)]
     pub(super) fn path(&self) -> Option<&Arc<Path>> {
         None
     }

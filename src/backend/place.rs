@@ -3,10 +3,12 @@
 //! The dispatcher uses it to keep one dead mount or slow disk from holding every thread. A wrong answer costs fairness
 //! and nothing else, so a path is placed by the mount table and its text, without asking the file system it leads to.
 
+use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::executor::{self, Shared};
+use super::sys;
 use super::trace::Label;
 
 /// What an operation waits for, as far as it can be told without waiting, and which pool it waits on.
@@ -27,8 +29,12 @@ enum Site {
     Anywhere,
     /// The device with this number.
     Device(u64),
+    /// That of an open file of which nothing is known yet. Whoever asks for it holds the file.
+    Open(Weak<File>),
     /// Whatever this path leads to.
     Path(Arc<Path>),
+    /// Both of these.
+    Between(Arc<(Place, Place)>),
 }
 
 impl Place {
@@ -56,9 +62,25 @@ impl Place {
         Place::new(Site::Device(device))
     }
 
+    /// The device of an open file, which is still to be found out.
+    pub(crate) fn open(file: &Arc<File>) -> Place {
+        Place::new(Site::Open(Arc::downgrade(file)))
+    }
+
     /// The place of an operation on `path`.
     pub(crate) fn of(path: &Arc<Path>) -> Place {
         Place::new(Site::Path(path.clone()))
+    }
+
+    /// Two places, for what waits for both. It shares neither with those that wait for one of them, because it may be the
+    /// other that is slow.
+    pub(crate) fn between(one: Place, other: Place) -> Place {
+        Place {
+            executor: one.executor.clone(),
+            plain: one.plain || other.plain,
+            label: one.label.clone(),
+            site: Site::Between(Arc::new((one, other))),
+        }
     }
 
     /// The same with the pool of an open file, if that has one.
@@ -88,9 +110,10 @@ impl Place {
     )]
     pub(super) fn site(&self) -> (Option<&Arc<Path>>, Option<u64>) {
         match &self.site {
-            Site::Anywhere => (self.label.path(), None),
+            Site::Anywhere | Site::Open(_) => (self.label.path(), None),
             Site::Device(device) => (self.label.path(), Some(*device)),
             Site::Path(path) => (Some(path), None),
+            Site::Between(both) => both.0.site(),
         }
     }
 
@@ -111,7 +134,17 @@ impl Place {
         match &self.site {
             Site::Anywhere => 0,
             Site::Device(device) => *device,
+            Site::Open(file) => {
+                let file = file.upgrade();
+                file.and_then(|file| sys::device_at_once(&file))
+                    .unwrap_or(0)
+            }
             Site::Path(path) => mounts::key(path),
+            Site::Between(both) => match (both.0.key(), both.1.key()) {
+                (one, other) if one == other => one,
+                // Any number will do that is no other device's.
+                (one, other) => (one.rotate_left(17) ^ other.rotate_left(43)) | 1 << 63,
+            },
         }
     }
 }

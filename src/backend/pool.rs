@@ -9,7 +9,8 @@
 //! * When every drainer has sat in one system call for longer than [`STUCK`] and work is queued, one more starts, up to
 //!   [`DRAINERS`]. A timer of the reactor watches for that, and only while work is queued.
 //! * Operations of one device never hold more than [`PER_DEVICE`] drainers; the rest of them is set aside.
-//! * Operations that are long by nature get a job of their own ([`Manner::Long`]).
+//! * Operations that are long by nature get a job of their own ([`Manner::Long`]), and those of one device never more than
+//!   [`LONG_PER_DEVICE`] at once.
 //! * No job waits for another job.
 //! * A drainer that has emptied the queue lingers for some microseconds, if that has paid off lately ([`Lingering`]).
 //! * While the queue is long and its operations are cheap, tasks are woken some at a time ([`Held`]).
@@ -48,6 +49,9 @@ const DRAINERS: usize = 64;
 
 /// How many drainers the operations of one device may hold.
 const PER_DEVICE: usize = DRAINERS / 2;
+
+/// How many jobs of their own the operations of one device may hold. The pool has some hundreds of threads for all of them.
+const LONG_PER_DEVICE: usize = 64;
 
 /// From this many drainers on, something is slow, and it is worth the trouble to find out what. Fewer, if there may be
 /// few: what runs before it is looked at, and the share of one device, must leave room for others.
@@ -144,6 +148,8 @@ struct Dispatch {
     aside: BTreeMap<u64, VecDeque<Job>>,
     /// How many drainers hold which device.
     holding: BTreeMap<u64, usize>,
+    /// The devices that jobs of their own wait for.
+    long: BTreeMap<u64, Long>,
     /// One bit for every drainer that was started and has not left.
     drainers: u64,
     /// Drainers that the pool has not begun to run.
@@ -163,10 +169,19 @@ struct Dispatch {
     jobs: u64,
 }
 
+/// The operations of one device that have jobs of their own.
+#[derive(Default)]
+struct Long {
+    running: usize,
+    /// Those that wait until one of these has ended.
+    aside: VecDeque<Job>,
+}
+
 static DISPATCH: Mutex<Dispatch> = Mutex::new(Dispatch {
     queue: VecDeque::new(),
     aside: BTreeMap::new(),
     holding: BTreeMap::new(),
+    long: BTreeMap::new(),
     drainers: 0,
     starting: 0,
     limit: DRAINERS,
@@ -342,6 +357,11 @@ pub(super) fn figures() -> Figures {
         jobs: dispatch.jobs,
         queued: dispatch.queue.len()
             + dispatch.aside.values().map(VecDeque::len).sum::<usize>()
+            + dispatch
+                .long
+                .values()
+                .map(|long| long.aside.len())
+                .sum::<usize>()
             + executor::count_away(),
         running: RUNNING.load(Ordering::Relaxed),
         drainers: dispatch.drainers.count_ones() as usize,
@@ -386,7 +406,12 @@ pub(super) fn take_accepted(patience: Duration) -> Option<Vec<Job>> {
     };
     let mut taken = Vec::new();
     let dispatch = &mut *dispatch;
-    for queue in std::iter::once(&mut dispatch.queue).chain(dispatch.aside.values_mut()) {
+    let aside = dispatch.aside.values_mut();
+    let long = dispatch.long.values_mut().map(|long| &mut long.aside);
+    for queue in std::iter::once(&mut dispatch.queue)
+        .chain(aside)
+        .chain(long)
+    {
         for job in std::mem::take(queue) {
             if job.must_run {
                 taken.push(job);
@@ -486,6 +511,18 @@ fn start_alone(job: Job) {
     }
 }
 
+/// Runs a job that may take long on this thread of the pool, and after it those that wait for the same device, unless there
+/// are too many of them already.
+fn run_alone(job: Job) {
+    let _may_block = allow_blocking();
+    let device = job.task.place().key();
+    let mut next = lock().admit_long(job, device);
+    while let Some(job) = next {
+        run(job);
+        next = lock().release_long(device);
+    }
+}
+
 pub(super) fn start_drainer_of_ours(index: usize) {
     begin(Start::Drainer(index));
 }
@@ -521,30 +558,24 @@ fn sit(start: Start, seat: Seat) {
     if let Some(next) = seat.take() {
         begin(next);
     }
-    match start {
-        Start::Drainer(index) => drain(index),
-        Start::Alone(job) => run_here(job),
-    }
-    // Where no other thread could be had, this one does what is queued. It gives its seat up under the lock, so that nobody
-    // counts on it after that.
     let mut seat = Some(seat);
-    loop {
-        let index = {
-            let mut dispatch = lock();
-            let index = match dispatch.queue.is_empty() || dispatch.drainers != 0 {
-                true => None,
-                false => dispatch.begin_drainer(),
-            };
-            match index {
-                // It is no job of its own.
-                Some(_) => dispatch.jobs -= 1,
-                None => drop(seat.take()),
-            }
-            index
-        };
-        match index {
-            Some(index) => drain(index),
-            None => return,
+    let mut next = Some(start);
+    while let (Some(start), Some(here)) = (next.take(), &seat) {
+        match start {
+            Start::Drainer(index) => drain(index),
+            Start::Alone(job) => run_alone(job),
+        }
+        next = here.stay();
+        if next.is_some() {
+            continue;
+        }
+        // Where no other thread could be had, this one does what is queued. It gives its seat up under the lock, so that
+        // nobody counts on it after that.
+        let mut dispatch = lock();
+        if dispatch.queue.is_empty() || dispatch.drainers != 0 {
+            seat = None;
+        } else {
+            next = dispatch.begin_drainer().map(Start::Drainer);
         }
     }
 }
@@ -887,6 +918,33 @@ impl Dispatch {
         if *holders == 0 {
             self.holding.remove(&device);
         }
+    }
+
+    /// Lets a long `job` begin on `device` (zero: unknown), or sets it aside.
+    fn admit_long(&mut self, job: Job, device: u64) -> Option<Job> {
+        if device == 0 {
+            return Some(job);
+        }
+        let long = self.long.entry(device).or_default();
+        if long.running < LONG_PER_DEVICE {
+            long.running += 1;
+            return Some(job);
+        }
+        long.aside.push_back(job);
+        None
+    }
+
+    /// A long job of `device` has ended: the next one that waits for it takes its place.
+    fn release_long(&mut self, device: u64) -> Option<Job> {
+        let long = self.long.get_mut(&device)?;
+        if let Some(job) = long.aside.pop_front() {
+            return Some(job);
+        }
+        long.running -= 1;
+        if long.running == 0 {
+            self.long.remove(&device);
+        }
+        None
     }
 
     /// Whether a drainer that has `held` tasks to wake may do another job first: the job is likely to be as cheap as the

@@ -4,15 +4,18 @@
 //! a job for which none of the threads that we know is free, a thread is started that does nothing: if that is refused,
 //! `blocking` is not asked. One job at a time may be without a thread; further ones are put aside until it has begun.
 //!
+//! A thread that has done its job is not free for `blocking` until it is back in its loop there, which nobody can see. So
+//! it stays here for a moment, for what begins next, and after that it does not count as free for a while.
+//!
 //! What remains is a race: somebody else may take the place of that thread before `blocking` does. And other jobs of the
 //! pool than ours are not known here.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::pool::Start;
 
@@ -26,6 +29,10 @@ struct Threads {
     awaited: bool,
     /// What is to begin after it.
     aside: VecDeque<Start>,
+    /// Busy threads that have nothing to do, and stay.
+    staying: usize,
+    /// What some of them are to begin.
+    offers: VecDeque<Start>,
 }
 
 static THREADS: Mutex<Threads> = Mutex::new(Threads {
@@ -33,13 +40,27 @@ static THREADS: Mutex<Threads> = Mutex::new(Threads {
     busy: 0,
     awaited: false,
     aside: VecDeque::new(),
+    staying: 0,
+    offers: VecDeque::new(),
 });
+
+/// Notified of every offer.
+static OFFERED: Condvar = Condvar::new();
 
 /// When the last job ended.
 static ENDED: AtomicU64 = AtomicU64::new(0);
 
 /// How long a thread takes from there to the place where it waits for the next one, at most, unless it is interrupted.
 const WAY_BACK: Duration = Duration::from_micros(2);
+
+/// The same with every interruption there may be.
+const LONG_WAY_BACK: Duration = Duration::from_millis(10);
+
+/// How long a thread stays that has nothing to do.
+const STAY: Duration = Duration::from_millis(1);
+
+/// How many threads stay at the same time.
+const MOST_STAYING: usize = 8;
 
 fn lock() -> MutexGuard<'static, Threads> {
     THREADS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -63,30 +84,45 @@ pub(super) struct Seat {
 
 /// Finds a thread for a job.
 pub(super) fn room(start: Start) -> Room {
-    let awaited = {
+    {
         let mut threads = lock();
+        if threads.offers.len() < threads.staying {
+            threads.offers.push_back(start);
+            OFFERED.notify_one();
+            return Room::Later;
+        }
         if threads.awaited {
             threads.aside.push_back(start);
             return Room::Later;
         }
-        threads.awaited = threads.busy >= threads.known;
         threads.busy += 1;
-        threads.awaited
+        if threads.busy <= threads.known && !ended_within(LONG_WAY_BACK) {
+            return Room::Found(start, Seat { awaited: false });
+        }
+        threads.awaited = true;
+    }
+    let Err(error) = probe() else {
+        return Room::Found(start, Seat { awaited: true });
     };
-    if !awaited {
-        let free = ENDED.load(Ordering::Relaxed) + WAY_BACK.as_nanos() as u64;
-        while super::pool::nanos() < free {
+    let mut threads = lock();
+    threads.awaited = false;
+    if threads.busy == 1 && threads.known > 0 {
+        // Nobody else would come for it. There is a thread, which is free by now or in an instant.
+        drop(threads);
+        while ended_within(WAY_BACK) {
             std::hint::spin_loop();
         }
-    } else if let Err(error) = probe() {
-        let mut threads = lock();
-        threads.busy -= 1;
-        threads.awaited = false;
-        let mut refused = vec![start];
-        refused.extend(threads.aside.drain(..));
-        return Room::Refused(refused, error);
+        return Room::Found(start, Seat { awaited: false });
     }
-    Room::Found(start, Seat { awaited })
+    threads.busy -= 1;
+    let mut refused = vec![start];
+    refused.extend(threads.aside.drain(..));
+    Room::Refused(refused, error)
+}
+
+/// Whether a job has ended lately.
+fn ended_within(time: Duration) -> bool {
+    super::pool::nanos() < ENDED.load(Ordering::Relaxed) + time.as_nanos() as u64
 }
 
 impl Seat {
@@ -104,6 +140,34 @@ impl Seat {
         match threads.awaited {
             true => None,
             false => threads.aside.pop_front(),
+        }
+    }
+
+    /// The job has nothing more to do: stays for a moment. Returns what this thread is to begin instead of leaving.
+    pub(super) fn stay(&self) -> Option<Start> {
+        let end = Instant::now() + STAY;
+        let mut threads = lock();
+        if let Some(start) = threads.aside.pop_front() {
+            return Some(start);
+        }
+        if threads.staying >= MOST_STAYING {
+            return None;
+        }
+        threads.staying += 1;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if let Some(start) = threads.offers.pop_front() {
+                threads.staying -= 1;
+                return Some(start);
+            }
+            if left.is_zero() {
+                threads.staying -= 1;
+                return None;
+            }
+            threads = OFFERED
+                .wait_timeout(threads, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }

@@ -179,12 +179,6 @@ impl Label {
         Label(path.filter(|_| is_wanted).cloned())
     }
 
-    /// Of a path that is not shared yet.
-    pub(crate) fn of_path(path: &Path) -> Label {
-        let is_wanted = LevelFilter::current() == LevelFilter::TRACE;
-        Label(is_wanted.then(|| Arc::from(path)))
-    }
-
     pub(super) fn path(&self) -> Option<&Arc<Path>> {
         self.0.as_ref()
     }

@@ -14,6 +14,7 @@ use std::task::{Poll, ready};
 use super::buffer::{Buffer, SMALL};
 use super::{Caller, Locked, MOST_INLINE, Position, State, Stream};
 use crate::backend::{self, sys, trace};
+use crate::error::same_error;
 use sys::Facts;
 
 /// The most that gathers while a write runs.
@@ -42,6 +43,8 @@ pub(super) struct WriteBehind {
     before: Option<Position>,
     /// How often a tail may still be tried again although nobody asks.
     chances: u32,
+    /// Why the tail could not be written when that was tried last, for whoever closes although others were told.
+    reason: Option<io::Error>,
 }
 
 /// What becomes of accepted bytes.
@@ -220,11 +223,8 @@ impl Stream {
                 self.start_writing(&mut state, true);
                 return state.wait(caller);
             }
-            failed = Some(
-                error
-                    .take()
-                    .unwrap_or_else(|| io::ErrorKind::WriteZero.into()),
-            );
+            let reason = error.take().or_else(|| state.write.reason.take());
+            failed = Some(reason.unwrap_or_else(|| io::ErrorKind::WriteZero.into()));
             if state.handles == 0 && state.closing == 1 {
                 state.write.give_up();
             }
@@ -344,6 +344,7 @@ impl Stream {
                 if let Some(error) = &error {
                     trace::failed(error);
                 }
+                state.write.reason = error.as_ref().map(same_error);
                 state.write.phase = Phase::Failed(error);
                 return self.end_writing(state);
             }

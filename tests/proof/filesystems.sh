@@ -60,7 +60,7 @@ make() {
             truncate -s 4G "$image"
             local force=-f
             [[ $1 != ext4 ]] || force=-F
-            "mkfs.$1" -q "$force" "$image"
+            "mkfs.$1" -q "$force" "$image" >/dev/null 2>&1
             mount -o loop "$image" "$place"
             ;;
         tmpfs) mount -t tmpfs tmpfs "$place" ;;

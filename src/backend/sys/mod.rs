@@ -523,7 +523,14 @@ pub(crate) fn read_dir(path: &Path) -> io::Result<fs::ReadDir> {
 /// The next entry of a directory.
 pub(crate) fn next_entry(dir: &mut fs::ReadDir) -> Option<io::Result<fs::DirEntry>> {
     // The end is no error, so it passes as a success without an entry.
-    call(Call::ReadDir, || dir.next().transpose()).transpose()
+    let next = call(Call::ReadDir, || match dir.next() {
+        // To std any error is the end: asked again, it has no more entries, and nobody would know that some are missing.
+        Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(Some(Err(
+            io::Error::other("reading the directory was interrupted"),
+        ))),
+        next => Ok(next),
+    });
+    next.unwrap_or_else(|error| Some(Err(error)))
 }
 
 pub(crate) fn entry_type(entry: &fs::DirEntry) -> io::Result<fs::FileType> {

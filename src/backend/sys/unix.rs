@@ -6,6 +6,11 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
@@ -19,6 +24,10 @@ pub(crate) struct Facts {
     pub(crate) kind: Kind,
     /// It is a regular file, on whatever file system.
     pub(crate) is_file: bool,
+    /// A process serves its file system, by FUSE. Rings cannot have such files: the kernel takes them for ready at any time,
+    /// and waits for the process in the call that submits; and when the process answers in part, the kernel goes on in the
+    /// wrong place (as of Linux 6.18, with `FOPEN_DIRECT_IO`).
+    pub(crate) is_served: bool,
     /// It is a FIFO.
     pub(crate) fifo: bool,
     pub(crate) readable: bool,
@@ -98,12 +107,13 @@ pub(crate) fn probe(file: &File) -> io::Result<Facts> {
         Err(error) => return Err(error),
     };
 
+    let keeper = if file_type.is_file() {
+        keeper(file, metadata.dev())
+    } else {
+        Keeper::Kernel
+    };
     let kind = if file_type.is_file() {
-        if on_real_file_system(file, metadata.dev()) {
-            Kind::Regular
-        } else {
-            Kind::Positional
-        }
+        keeper.kind()
     } else if file_type.is_block_device() {
         Kind::Regular
     } else if file_type.is_fifo() || file_type.is_socket() || is_terminal(file) {
@@ -124,6 +134,7 @@ pub(crate) fn probe(file: &File) -> io::Result<Facts> {
     Ok(Facts {
         kind,
         is_file: file_type.is_file(),
+        is_served: keeper == Keeper::Process,
         fifo: file_type.is_fifo(),
         readable: mode != OFlags::WRONLY,
         writable: mode != OFlags::RDONLY,
@@ -187,13 +198,11 @@ pub(crate) fn probe_opened(
         );
         call(Call::Metadata, || Ok(rustix::fs::fcntl_setfl(file, flags)?))?;
     }
+    let keeper = keeper(file, metadata.dev());
     Ok(Facts {
-        kind: if on_real_file_system(file, metadata.dev()) {
-            Kind::Regular
-        } else {
-            Kind::Positional
-        },
+        kind: keeper.kind(),
         is_file: true,
+        is_served: keeper == Keeper::Process,
         fifo: false,
         readable: access.read,
         writable: access.write || access.append,
@@ -695,12 +704,41 @@ fn is_ready(file: &File, what: rustix::event::PollFlags) -> io::Result<bool> {
     call(Call::Metadata, || Ok(poll(&mut fds, Some(&now))?)).map(|ready| ready > 0)
 }
 
-/// Whether the file system behind `file` keeps bytes, rather than making them up at each call.
-#[cfg(target_os = "linux")]
-fn on_real_file_system(file: &File, device: u64) -> bool {
-    use std::collections::BTreeMap;
-    use std::sync::{Mutex, PoisonError};
+/// Who keeps the bytes of a regular file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeper {
+    /// A file system of the kernel.
+    Kernel,
+    /// A process, by way of FUSE.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "told on Linux only")
+    )]
+    Process,
+    /// Nobody: they are made up at each call.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "told on Linux only")
+    )]
+    Nobody,
+}
 
+impl Keeper {
+    fn kind(self) -> Kind {
+        match self {
+            Keeper::Kernel | Keeper::Process => Kind::Regular,
+            Keeper::Nobody => Kind::Positional,
+        }
+    }
+}
+
+/// What was found for each device, so that an open does not ask again.
+#[cfg(target_os = "linux")]
+static KEEPERS: Mutex<BTreeMap<u64, Keeper>> = Mutex::new(BTreeMap::new());
+
+/// Who keeps the bytes of `file`, which is on this device.
+#[cfg(target_os = "linux")]
+fn keeper(file: &File, device: u64) -> Keeper {
     /// Magic numbers of file systems whose files are interfaces: procfs, sysfs, cgroup (both), debugfs, tracefs,
     /// configfs, securityfs, selinuxfs, smackfs, bpf, pstore, efivarfs, fusectl, binfmt_misc, devpts, mqueue, nsfs,
     /// resctrl, xenfs.
@@ -726,33 +764,63 @@ fn on_real_file_system(file: &File, device: u64) -> bool {
         0x0765_5821,
         0xabba_1974,
     ];
-    /// What was found for each device, so that an open does not ask again.
-    static KNOWN: Mutex<BTreeMap<u64, bool>> = Mutex::new(BTreeMap::new());
+    /// The magic number of FUSE.
+    const FUSE: u64 = 0x6573_5546;
 
-    if let Some(real) = KNOWN
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(&device)
-    {
-        return *real;
+    if let Some(keeper) = known_keeper(device) {
+        return keeper;
     }
     match call(Call::Metadata, || Ok(rustix::fs::fstatfs(file)?)) {
         Ok(stat) => {
-            let real = !INTERFACES.contains(&(stat.f_type as u64));
-            KNOWN
+            let keeper = match stat.f_type as u64 {
+                FUSE => Keeper::Process,
+                magic if INTERFACES.contains(&magic) => Keeper::Nobody,
+                _ => Keeper::Kernel,
+            };
+            KEEPERS
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .insert(device, real);
-            real
+                .insert(device, keeper);
+            keeper
         }
         // Unknown: treat it as an interface, which is always right and sometimes slow.
-        Err(_) => false,
+        Err(_) => Keeper::Nobody,
     }
 }
 
+#[cfg(target_os = "linux")]
+fn known_keeper(device: u64) -> Option<Keeper> {
+    let keepers = KEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
+    keepers.get(&device).copied()
+}
+
+/// Whether a process serves the file system of an open file. The process is not asked, unless nobody did before.
+#[cfg(target_os = "linux")]
+#[cfg_attr(
+    not(feature = "uring"),
+    expect(dead_code, reason = "asked where there are rings")
+)]
+pub(crate) fn is_served(file: &File) -> bool {
+    device_at_once(file).is_some_and(|device| keeper(file, device) == Keeper::Process)
+}
+
+/// The device of an open file, if it can be had without asking its file system.
+#[cfg(target_os = "linux")]
+pub(crate) fn device_at_once(file: &File) -> Option<u64> {
+    use rustix::fs::{AtFlags, StatxFlags, makedev, statx};
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = statx(file, "", flags, StatxFlags::empty()).ok()?;
+    Some(makedev(stat.stx_dev_major, stat.stx_dev_minor))
+}
+
 #[cfg(not(target_os = "linux"))]
-fn on_real_file_system(_: &File, _: u64) -> bool {
-    true
+pub(crate) fn device_at_once(_: &File) -> Option<u64> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keeper(_: &File, _: u64) -> Keeper {
+    Keeper::Kernel
 }
 
 /// Whether the file system of `path` lives in memory.

@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) kind: Kind,
     /// It is a regular file, on whatever file system.
     pub(crate) is_file: bool,
+    /// A process serves its file system. Not known here.
+    pub(crate) is_served: bool,
     /// It is a FIFO.
     pub(crate) fifo: bool,
     pub(crate) readable: bool,
@@ -77,6 +79,7 @@ pub(crate) fn probe(mut file: &File) -> io::Result<Facts> {
             Kind::Plain
         },
         is_file: len.is_some(),
+        is_served: false,
         fifo: false,
         // The access of a handle cannot be asked for; the first call in a wrong direction tells.
         readable: true,
@@ -99,6 +102,11 @@ pub(crate) fn probe_opened(file: &File, access: Access, _: i32, _: bool) -> io::
         append: access.append,
         ..facts
     })
+}
+
+/// The device of an open file. Not known here.
+pub(crate) fn device_at_once(_: &File) -> Option<u64> {
+    None
 }
 
 pub(crate) fn has_nonblocking(_: i32) -> bool {

@@ -385,7 +385,8 @@ fn is_no_answer(code: i32) -> bool {
 
 /// Whether reads of an open file go through a ring: those that wait for the device.
 pub(super) fn wants_read(description: &Description) -> bool {
-    description.demands_ring() || description.is_direct() || description.tells_cached()
+    description.allows_ring()
+        && (description.demands_ring() || description.is_direct() || description.tells_cached())
 }
 
 /// Whether writes at offsets do. A write to the page cache would only be handed to a thread of the kernel.

@@ -16,6 +16,7 @@ use std::thread::{self, Thread};
 use io_uring::{opcode, squeue, types};
 
 use super::ring::OnRing;
+use crate::backend::sys;
 
 /// An entry whose thread waits for it.
 struct Waited {
@@ -56,7 +57,9 @@ unsafe fn perform(entry: squeue::Entry) -> Option<io::Result<usize>> {
         result: AtomicI32::new(NOT_YET),
     });
     let waited = Waited {
-        entry,
+        // Otherwise a file system that a process serves would be waited for in the call that submits, and everybody who
+        // uses the ring with it.
+        entry: entry.flags(squeue::Flags::ASYNC),
         answer: answer.clone(),
     };
     if ring.submit(Box::new(waited)).is_err() {
@@ -77,9 +80,9 @@ unsafe fn perform(entry: squeue::Entry) -> Option<io::Result<usize>> {
     }
 }
 
-/// Whether `file` has offsets: a ring ignores those of a pipe, and waits.
+/// Whether `file` has offsets: a ring ignores those of a pipe, and waits. It is no place for what a process serves either.
 fn has_offsets(file: &File) -> bool {
-    super::performs() && rustix::fs::tell(file).is_ok()
+    super::performs() && rustix::fs::tell(file).is_ok() && !sys::is_served(file)
 }
 
 fn fd(file: &impl AsFd) -> types::Fd {

@@ -5,9 +5,10 @@
 //! an error. Then the file system is mounted again, which replays its journal, and the files are compared with what was
 //! promised.
 //!
-//! What counts is what was heard before the cut began. While it goes on, `fsync(2)` itself says more than is true: in plain
-//! programs on Linux 6.18, every other cut met an `fsync` that returned 0 for bytes that were gone afterwards. With a real
-//! cut nobody would have heard it.
+//! What counts is what was heard before the cut began. While it goes on, `fsync(2)` itself says more than is true: a plain
+//! program whose four threads wrote and synced met 27 calls that returned 0 for bytes that were gone afterwards in 60
+//! cuts of ext4, and 18 in 60 cuts of XFS (Linux 6.18); and on XFS, `fsync` of a directory returns 0 ever after. With a
+//! real cut nobody would have heard it.
 //!
 //! Each test is a process with mounts of its own, for the backend that it is about.
 
@@ -39,7 +40,7 @@ use futures_lite::future::zip;
 use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
 /// How many cuts each test makes.
-const CUTS: usize = 25;
+const CUTS: usize = 20;
 
 /// The power is cut at most so long after the tasks began.
 const LATEST: Duration = Duration::from_millis(20);
@@ -761,7 +762,7 @@ impl Names {
                         true => aiofiles::rename(self.path(name), self.path(other)).await?,
                         false => {
                             dir.rename(name.to_string(), &dir, other.to_string())
-                                .await?
+                                .await?;
                         }
                     }
                     let moved = self.now.remove(&name).expect("it is there");

@@ -10,7 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use aiofiles_proof::fuse::{Mounted, has_backend, own_mounts};
+use aiofiles_proof::fuse::{Mounted, backend};
+use aiofiles_proof::on_both_backends;
 use aiofiles_proof::passthrough::{Caching, Passthrough};
 use aiofiles_proof::support::*;
 use futures_lite::future::block_on;
@@ -79,13 +80,13 @@ fn judge(dir: &Path, seed: u64, operations: usize) -> String {
 
 /// Judges the passthrough, and what it is made of for comparison.
 fn judge_passthrough(caching: Caching) {
-    if !has_backend() {
+    if !has_fsx() {
         return;
     }
     let seed = Seed::new();
     let operations = iterations(1_000);
     let source = temp_dir();
-    let words = judge(source.path(), seed.value(), operations);
+    let words = judge(source.path(), seed.value(), operations.div_ceil(10));
     assert!(words.contains("A-OK"), "{words}");
     fs::remove_file(source.path().join("file")).unwrap();
 
@@ -104,7 +105,7 @@ fn judge_passthrough(caching: Caching) {
     let served = after.operations() - before.operations();
     assert!(served as usize > operations / 10, "{served} operations");
     let rings = after.submitted() - before.submitted();
-    let backend = env::var("AIOFILES_BACKEND").unwrap();
+    let backend = backend();
     assert_eq!(rings > 0, backend == "uring");
     figure(&format!(
         "fsx: {operations} operations, {caching:?}, {backend}: {words} \
@@ -112,74 +113,21 @@ fn judge_passthrough(caching: Caching) {
     ));
 }
 
-#[test]
-fn fsx_finds_nothing_without_a_cache_on_the_pool() {
-    if !has_fsx() {
-        return;
-    }
-    if let Some(command) = own_mounts("AIOFILES_BACKEND=pool") {
-        alone_under(&command, || judge_passthrough(Caching::None));
-    }
-}
-
-#[test]
-fn fsx_finds_nothing_without_a_cache_on_rings() {
-    if !has_fsx() {
-        return;
-    }
-    if let Some(command) = own_mounts("AIOFILES_BACKEND=uring") {
-        alone_under(&command, || judge_passthrough(Caching::None));
-    }
-}
-
-#[test]
-fn fsx_finds_nothing_with_the_cache_of_the_kernel_on_the_pool() {
-    if !has_fsx() {
-        return;
-    }
-    if let Some(command) = own_mounts("AIOFILES_BACKEND=pool") {
-        alone_under(&command, || judge_passthrough(Caching::Through));
-    }
-}
-
-#[test]
-fn fsx_finds_nothing_with_the_cache_of_the_kernel_on_rings() {
-    if !has_fsx() {
-        return;
-    }
-    if let Some(command) = own_mounts("AIOFILES_BACKEND=uring") {
-        alone_under(&command, || judge_passthrough(Caching::Through));
-    }
-}
-
-#[test]
-fn fsx_finds_nothing_where_the_kernel_writes_behind_on_the_pool() {
-    if !has_fsx() {
-        return;
-    }
-    if let Some(command) = own_mounts("AIOFILES_BACKEND=pool") {
-        alone_under(&command, || judge_passthrough(Caching::Back));
-    }
-}
-
-#[test]
-fn fsx_finds_nothing_where_the_kernel_writes_behind_on_rings() {
-    if !has_fsx() {
-        return;
-    }
-    if let Some(command) = own_mounts("AIOFILES_BACKEND=uring") {
-        alone_under(&command, || judge_passthrough(Caching::Back));
-    }
-}
+on_both_backends!(fsx_finds_nothing_without_a_cache, || judge_passthrough(
+    Caching::None
+));
+on_both_backends!(fsx_finds_nothing_with_the_cache_of_the_kernel, || {
+    judge_passthrough(Caching::Through);
+});
+on_both_backends!(fsx_finds_nothing_where_the_kernel_writes_behind, || {
+    judge_passthrough(Caching::Back);
+});
 
 /// What `fsx` does not do: names, links, directories, modes and times.
 fn names_and_links(caching: Caching) {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     use std::time::{Duration, SystemTime};
 
-    if !has_backend() {
-        return;
-    }
     rustix::process::umask(rustix::fs::Mode::empty());
     let source = temp_dir();
     let at = temp_dir();
@@ -272,13 +220,8 @@ fn names_and_links(caching: Caching) {
     assert!(succeeds(&["umount", other.to_str().unwrap()]));
 }
 
-#[test]
-fn names_links_modes_and_times_pass_through() {
-    if let Some(command) = own_mounts("AIOFILES_BACKEND=pool") {
-        alone_under(&command, || {
-            for caching in [Caching::None, Caching::Through, Caching::Back] {
-                names_and_links(caching);
-            }
-        });
+on_both_backends!(names_links_modes_and_times_pass_through, || {
+    for caching in [Caching::None, Caching::Through, Caching::Back] {
+        names_and_links(caching);
     }
-}
+});

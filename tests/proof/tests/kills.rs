@@ -23,7 +23,7 @@ use fastrand::Rng;
 use futures_lite::{AsyncSeekExt as _, AsyncWriteExt as _};
 
 /// How many children are killed under each backend.
-const KILLS: usize = 200;
+const KILLS: usize = 100;
 
 /// A child is killed at most so long after it began to write.
 const LATEST: Duration = Duration::from_millis(20);

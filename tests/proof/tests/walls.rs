@@ -441,7 +441,7 @@ fn where_threads_are_few_operations_end_and_with_more_threads_all_is_as_before()
         let dir = directory();
         Pids::allow(Some(more));
         let mut figures = Vec::new();
-        for round in 0..iterations(20) {
+        for round in 0..iterations(3) {
             let count = 120;
             let refused = refused(block_on(all(operations(dir.path(), count))));
             match more {
@@ -486,7 +486,7 @@ fn a_wall_that_comes_and_goes_is_survived() {
     }
     runs(|| {
         let dir = directory();
-        let rounds = iterations(30);
+        let rounds = iterations(15);
         let (mut walls, mut operated) = (0, 0);
         for round in 0..rounds {
             match round % 3 {

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use fuser::{BackgroundSession, Config, Filesystem, MountOption, Session};
 use futures_lite::future;
@@ -35,19 +35,55 @@ pub fn own_mounts(variable: &str) -> Option<[&str; 4]> {
 /// Whether the backend that the environment asks for is the one that runs; said aloud if not.
 pub fn has_backend() -> bool {
     use aiofiles::BackendKind;
-    let wanted = std::env::var("AIOFILES_BACKEND").unwrap_or_default();
-    let has = wanted != "uring" || aiofiles::backend().kind() == BackendKind::Uring;
+    let has = backend() != "uring" || aiofiles::backend().kind() == BackendKind::Uring;
     if !has {
         skip("io_uring");
     }
     has
 }
 
+/// Makes two tests of a body: with a mount namespace, on the pool and with every operation on a ring that has one.
+#[macro_export]
+macro_rules! on_both_backends {
+    ($name:ident, $body:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "a body may need none of them")]
+            use super::*;
+            use $crate::fuse::{BACKENDS, has_backend, own_mounts};
+            use $crate::support::alone_under;
+
+            #[test]
+            fn on_the_pool() {
+                if let Some(command) = own_mounts(BACKENDS[0]) {
+                    alone_under(&command, || $body());
+                }
+            }
+
+            #[test]
+            fn on_rings() {
+                if let Some(command) = own_mounts(BACKENDS[1]) {
+                    alone_under(&command, || {
+                        if has_backend() {
+                            $body();
+                        }
+                    });
+                }
+            }
+        }
+    };
+}
+
+/// The backend that the environment asks for.
+pub fn backend() -> String {
+    std::env::var("AIOFILES_BACKEND").unwrap_or_default()
+}
+
 /// A mounted file system, which goes away with the value. For processes that have mounts of their own.
 pub struct Mounted {
     session: Option<BackgroundSession>,
-    /// The number of the connection to the kernel.
-    connection: u32,
+    /// What ends the connection to the kernel.
+    abort: PathBuf,
+    guard: Child,
     dir: TempDir,
 }
 
@@ -64,9 +100,21 @@ impl Mounted {
     /// Takes over one that is mounted at `dir`.
     pub fn of(session: BackgroundSession, dir: TempDir) -> Mounted {
         let device = fs::metadata(dir.path()).expect("the mount answers").dev();
+        let connection = rustix::fs::minor(device);
+        let control = Path::new("/sys/fs/fuse/connections");
+        let abort = control.join(format!("{connection}/abort"));
+        if !abort.exists() {
+            let mount = Command::new("mount")
+                .args(["-t", "fusectl", "fusectl"])
+                .arg(control)
+                .output()
+                .expect("mount");
+            assert!(mount.status.success(), "{mount:?}");
+        }
         Mounted {
             session: Some(session),
-            connection: rustix::fs::minor(device),
+            guard: guard(&abort),
+            abort,
             dir,
         }
     }
@@ -81,17 +129,7 @@ impl Mounted {
 
     /// Has the kernel end the connection: whoever waits is told, and everybody who comes later.
     pub fn abort(&self) {
-        let control = Path::new("/sys/fs/fuse/connections");
-        let file = control.join(format!("{}/abort", self.connection));
-        if !file.exists() {
-            let mount = Command::new("mount")
-                .args(["-t", "fusectl", "fusectl"])
-                .arg(control)
-                .output()
-                .expect("mount");
-            assert!(mount.status.success(), "{mount:?}");
-        }
-        let file = fs::OpenOptions::new().write(true).open(file);
+        let file = fs::OpenOptions::new().write(true).open(&self.abort);
         file.and_then(|mut file| file.write_all(b"1"))
             .expect("the connection can be ended");
     }
@@ -108,5 +146,30 @@ impl Drop for Mounted {
             eprintln!("unmounting {:?}: {error}", self.dir.path());
         }
         drop(self.session.take());
+        let _ = self.guard.kill();
+        let _ = self.guard.wait();
     }
+}
+
+/// Ends the connection when this process fails, or ends and did not unmount it. Threads that wait for a file system of their
+/// own process cannot even be killed: it is closed when the last of them ends.
+fn guard(abort: &Path) -> Child {
+    let (own, hook) = (abort.to_owned(), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |panic| {
+        // After the file system is unmounted there is no such file.
+        let _ = fs::write(&own, "1");
+        hook(panic);
+    }));
+    // It may be killed, and then it is a zombie, or has another parent than the one that has started it.
+    let script = "parent() { cut -d' ' -f4 /proc/$0/stat; }; begun=$(parent); \
+                  while grep -q '^State:.[^Z]' /proc/$0/status && test $(parent) = $begun; do sleep 1; done; \
+                  echo 1 > \"$1\"";
+    Command::new("sh")
+        .args(["-c", script, &std::process::id().to_string()])
+        .arg(abort)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("sh")
 }

@@ -62,6 +62,7 @@ struct Stage {
     files: Mutex<Files>,
     plan: Mutex<Vec<Planned>>,
     counts: Mutex<BTreeMap<Asked, usize>>,
+    struck: Mutex<BTreeMap<Asked, usize>>,
     stopped: Mutex<Stopped>,
 }
 
@@ -97,6 +98,7 @@ impl Puppet {
             files: Mutex::default(),
             plan: Mutex::default(),
             counts: Mutex::default(),
+            struck: Mutex::default(),
             stopped: Mutex::default(),
         }));
         (Puppet(strings.clone()), strings)
@@ -158,6 +160,11 @@ impl Strings {
         lock(&self.0.counts).get(&asked).copied().unwrap_or(0)
     }
 
+    /// How many of them were answered as it was planned.
+    pub fn struck(&self, asked: Asked) -> usize {
+        lock(&self.0.struck).get(&asked).copied().unwrap_or(0)
+    }
+
     /// What the file holds.
     pub fn content(&self, name: &str) -> Vec<u8> {
         let files = lock(&self.0.files);
@@ -182,6 +189,7 @@ impl Strings {
                 planned.times = planned
                     .times
                     .saturating_sub(usize::from(planned.times != usize::MAX));
+                *lock(&self.0.struck).entry(asked).or_default() += 1;
                 return Some(planned.answer);
             }
         }
