@@ -3,7 +3,6 @@
 pub mod puppet;
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -129,9 +128,7 @@ impl Mounted {
 
     /// Has the kernel end the connection: whoever waits is told, and everybody who comes later.
     pub fn abort(&self) {
-        let file = fs::OpenOptions::new().write(true).open(&self.abort);
-        file.and_then(|mut file| file.write_all(b"1"))
-            .expect("the connection can be ended");
+        fs::write(&self.abort, "1").expect("the connection can be ended");
     }
 }
 
@@ -145,6 +142,9 @@ impl Drop for Mounted {
         if let Err(error) = rustix::mount::unmount(self.dir.path(), lazily) {
             eprintln!("unmounting {:?}: {error}", self.dir.path());
         }
+        // Operations that were given up may still wait for it, and would wait for ever once this process, which serves them,
+        // has begun to end.
+        let _ = fs::write(&self.abort, "1");
         drop(self.session.take());
         let _ = self.guard.kill();
         let _ = self.guard.wait();
