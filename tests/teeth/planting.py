@@ -15,7 +15,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -245,13 +247,37 @@ class Outcome:
         self.verdict, self.detail = verdict, detail
 
 
+# More than all tests together put on the disk. A bug may write for ever.
+MOST = 4 << 30
+
+
+def taken(directory):
+    """How many bytes of the disk the files below a directory take."""
+    total = 0
+    for path, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(path, name)).st_blocks * 512
+            except OSError:
+                pass
+    return total
+
+
 def run_program(program, filters, limit, variables):
-    """Runs a test program until a test fails."""
-    failed, passed, timed_out = [], 0, threading.Event()
+    """Runs a test program until a test fails. What it leaves goes with it."""
+    # As open as /tmp: some tests run as another user.
+    with tempfile.TemporaryDirectory(prefix="aiofiles-teeth-", ignore_cleanup_errors=True) as temporary:
+        os.chmod(temporary, 0o1777)
+        return run_in(temporary, program, filters, limit, variables)
+
+
+def run_in(temporary, program, filters, limit, variables):
+    failed, passed, over = [], 0, threading.Event()
     process = subprocess.Popen(
-        [program, *filters], cwd=TREE, env=environment(**variables), start_new_session=True,
+        [program, *filters], cwd=TREE, env=environment(TMPDIR=temporary, **variables), start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace",
     )
+    reasons = []
 
     def kill():
         # Children of tests go with them.
@@ -260,8 +286,17 @@ def run_program(program, filters, limit, variables):
         except ProcessLookupError:
             pass
 
-    timer = threading.Timer(limit, lambda: (timed_out.set(), kill()))
-    timer.start()
+    def watch():
+        end = time.monotonic() + limit
+        while not over.wait(2):
+            if time.monotonic() > end:
+                reasons.append(f"after {limit:.0f} s")
+            elif taken(temporary) > MOST:
+                reasons.append("and fills the disk")
+            if reasons:
+                return kill()
+
+    threading.Thread(target=watch, daemon=True).start()
     try:
         for line in process.stdout:
             found = re.match(r"test (\S+)(?: - should panic)? \.\.\. (ok|FAILED)", line)
@@ -270,7 +305,7 @@ def run_program(program, filters, limit, variables):
                 break
             passed += bool(found)
     finally:
-        timer.cancel()
+        over.set()
         if failed:
             kill()
         process.stdout.close()
@@ -278,8 +313,8 @@ def run_program(program, filters, limit, variables):
         kill()
     if failed:
         return Outcome("failed", failed[0])
-    if timed_out.is_set():
-        return Outcome("hangs", f"after {limit:.0f} s")
+    if reasons:
+        return Outcome("hangs", reasons[0])
     if code != 0:
         return Outcome("failed", f"it ends with {code}")
     return Outcome("passed", passed)

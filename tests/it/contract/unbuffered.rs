@@ -206,6 +206,31 @@ fn the_error_of_a_cancelled_write_is_told_by_whatever_comes_next() {
     });
 }
 
+/// Rules 4 and 10: so is the error of a write whose handle has gone, by another handle.
+#[cfg(all(unix, feature = "testing"))]
+#[test]
+fn the_error_of_a_write_of_a_dropped_clone_is_told() {
+    use aiofiles::testing::Call;
+
+    stepped(|stepper, faults| {
+        for dropped_before in [true, false] {
+            let (_dir, path) = sample("content");
+            let mut file = drive(stepper, read_write_unbuffered().open(&path)).unwrap();
+            let mut clone = drive(stepper, file.try_clone()).unwrap();
+            faults.fail(Call::Write, 0, 1, code::ENOSPC);
+            begin(std::pin::pin!(clone.write(b"lost")));
+            if !dropped_before {
+                stepper.run_all();
+            }
+            drop(clone);
+            let error = drive(stepper, file.flush()).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(code::ENOSPC));
+            drive(stepper, file.flush()).unwrap();
+            assert_eq!(on_disk(&path), b"content");
+        }
+    });
+}
+
 /// Rule 4: a write that its caller gave up is done before anything that comes after it.
 #[test]
 fn a_cancelled_write_is_done_before_what_comes_after() {
