@@ -47,6 +47,7 @@ fn what_a_dropped_file_accepted_is_written() {
     });
 }
 
+/// If it cannot be written, whoever closes hears of it, also if somebody else drops a handle meanwhile.
 #[test]
 fn closing_waits_for_what_was_accepted() {
     schedules(1500, || {
@@ -54,20 +55,23 @@ fn closing_waits_for_what_was_accepted() {
         let (first, look) = file();
         let second = block_on(first.try_clone()).unwrap();
         let mut writer = 0;
+        let times = [0, 1, usize::MAX][one_of(3)];
         let threads = [first, second].map(|mut file| {
             writer += 1;
             let mut marks = Marks::of(writer);
             let look = look.try_clone().unwrap();
             thread::spawn(move || {
                 let faults = Faults::install();
-                faults.fail(Call::Write, one_of(2), one_of(2), EIO);
+                faults.fail(Call::Write, one_of(2), times, EIO);
                 for _ in 0..2 {
                     match block_on(file.write(&marks.peek(2))) {
                         Ok(n) => marks.accepted(n),
                         Err(error) => assert_eq!(code(&error), EIO),
                     }
                 }
-                // Each tail is tried once more by each handle, and fails at most twice.
+                if one_of(3) == 0 {
+                    return drop(file);
+                }
                 match perhaps(file.close()) {
                     Some(Ok(())) => marks.are_all_in(&content(&look)),
                     Some(Err(error)) => assert_eq!(code(&error), EIO),
@@ -125,11 +129,22 @@ fn the_end_of_the_process_waits_for_what_was_accepted() {
         set_max_concurrent_operations([1, 2, 64][one_of(3)]);
         let end = Arc::new(End::default());
         let files = [1, 2].map(|writer| {
-            let (mut file, look) = if one_of(2) == 0 {
+            let (file, look) = if one_of(2) == 0 {
                 file()
             } else {
                 narrow_file()
             };
+            block_on(file.stream_position()).unwrap();
+            (writer, file, look)
+        });
+        // The pool may be held up for as long as the process lives.
+        let (stuck, _look) = file();
+        let faults = Faults::install();
+        let gate = faults.stall(Call::Read, 0, usize::MAX);
+        let mut stuck = Box::pin(async move { stuck.read_at(vec![0; 1], 0).await.0 });
+        let holds_up = one_of(2) == 0 && crate::poll_now(stuck.as_mut()).is_pending();
+        drop(faults);
+        let files = files.map(|(writer, mut file, look)| {
             let marks = Arc::new(Mutex::new(Marks::of(writer)));
             let (end, ours) = (end.clone(), marks.clone());
             let writing = thread::spawn(move || {
@@ -163,6 +178,10 @@ fn the_end_of_the_process_waits_for_what_was_accepted() {
             );
         }
         end.is_here();
+        gate.open();
+        if holds_up {
+            assert_eq!(block_on(stuck).unwrap(), 0);
+        }
         for (writing, marks, look) in files {
             writing.join().unwrap();
             block_on(aiofiles::settle());

@@ -120,7 +120,7 @@ pub(crate) fn perhaps<T>(future: impl Future<Output = T>) -> Option<T> {
         0 => None,
         1 => {
             let mut future = pin!(future);
-            for _ in 0..=one_of(3) {
+            for _ in 0..=one_of(8) {
                 if let std::task::Poll::Ready(output) = poll_now(future.as_mut()) {
                     return Some(output);
                 }

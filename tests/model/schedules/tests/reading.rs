@@ -1,7 +1,7 @@
 //! `src/stream/read.rs`: the job that reads ahead, against readers that go away, and changes.
 
 use std::collections::BTreeSet;
-use std::io::{SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -153,5 +153,40 @@ fn errors_of_reading_ahead_are_told_where_they_belong() {
             }
         }
         assert_eq!(got, b"12345678");
+    });
+}
+
+/// Wherever somebody reads, and whoever has gone away before, there is what stands there.
+#[test]
+fn a_reader_that_jumps_finds_what_stands_there() {
+    schedules(1000, || {
+        set_max_concurrent_operations([1, 2, 64][one_of(3)]);
+        let (mut file, mut look) = file();
+        look.write_all(&bytes()).unwrap();
+        block_on(file.seek(SeekFrom::Start(0))).unwrap();
+        let mut at = 0;
+        for _ in 0..8 {
+            if one_of(2) == 0 {
+                let to = [0, one_of(LEN), LEN - one_of(3), LEN][one_of(4)];
+                if let Some(moved) = perhaps(file.seek(SeekFrom::Start(to as u64))) {
+                    assert_eq!(moved.unwrap(), to as u64);
+                }
+                at = block_on(file.stream_position()).unwrap() as usize;
+            }
+            let mut buf = vec![0; 1 + one_of(9000)];
+            if let Some(read) = perhaps(file.read(&mut buf)) {
+                let n = read.unwrap();
+                assert!(n > 0 || at == LEN, "an end at {at}");
+                for (n, found) in buf[..n].iter().enumerate() {
+                    assert_eq!(*found, byte(at + n), "byte {n} of a read at {at}");
+                }
+                at += n;
+            }
+        }
+        // What reads ahead has left the file when somebody else has it.
+        drop(perhaps(file.read(&mut [0; 1])));
+        let at = block_on(file.stream_position()).unwrap();
+        let mut file = block_on(file.into_std()).unwrap();
+        assert_eq!(file.stream_position().unwrap(), at);
     });
 }
