@@ -376,9 +376,7 @@ impl File {
             ));
         }
         stream
-            .in_order("set length", move |description| {
-                sys::set_len(description.file(), size)
-            })
+            .in_order("set length", move |description| description.set_len(size))
             .await
     }
 

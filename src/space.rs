@@ -40,7 +40,7 @@ impl File {
         check_range(offset, len)?;
         self.stream()?
             .in_order("allocate", move |description| {
-                sys::allocate(description.file(), offset, len)
+                description.allocate(offset, len)
             })
             .await
     }

@@ -16,7 +16,7 @@ use std::task::Waker;
 use super::answer::Answer;
 use super::cache::{self, Cached, PerFile};
 use super::close;
-use super::direct::DirectAlignment;
+use super::direct::{DirectAlignment, Uncut};
 use super::executor::{self, Shared};
 use super::info::BackendKind;
 use super::place::Place;
@@ -62,6 +62,8 @@ pub(crate) struct Description {
     lock_kept: AtomicBool,
     /// Callers that wait for a file lock, in their order.
     lock_line: Mutex<VecDeque<Arc<Mutex<Option<Waker>>>>>,
+    /// What direct I/O has left behind the end of the file.
+    uncut: Mutex<Option<Uncut>>,
 }
 
 /// An error that is returned more than once.
@@ -128,6 +130,7 @@ impl Description {
             sync_error: Mutex::new(None),
             closed: Mutex::new(None),
             lock_line: Mutex::new(VecDeque::new()),
+            uncut: Mutex::new(None),
         }
     }
 
@@ -299,7 +302,7 @@ impl Description {
     /// Writes at `offset`.
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         match self.direct() {
-            Some(alignment) => alignment.write_at(self.file(), bytes, offset),
+            Some(alignment) => alignment.write_at(self.file(), bytes, offset, &self.uncut),
             None => sys::write_at(self.file(), bytes, offset),
         }
     }
@@ -307,7 +310,7 @@ impl Description {
     /// Writes at `offset` to a file that may know no such call.
     pub(crate) fn write_here(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         match self.direct() {
-            Some(alignment) => alignment.write_at(self.file(), bytes, offset),
+            Some(alignment) => alignment.write_at(self.file(), bytes, offset, &self.uncut),
             None => sys::write_here(self.file(), bytes, offset),
         }
     }
@@ -349,6 +352,20 @@ impl Description {
             }
         }
         (copied, Ok(()))
+    }
+
+    /// Sets the length of the file.
+    pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
+        sys::set_len(self.file(), len)?;
+        *lock(&self.uncut) = None;
+        Ok(())
+    }
+
+    /// Reserves space, and extends the file if it ends before that.
+    pub(crate) fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        sys::allocate(self.file(), offset, len)?;
+        *lock(&self.uncut) = None;
+        Ok(())
     }
 
     /// Whether both are open files of one file, as far as it is known.

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use super::sys;
 use crate::buf::{AlignedBuf, fill};
@@ -18,6 +19,15 @@ pub struct DirectAlignment {
     pub memory: usize,
     /// Offsets in the file and lengths are multiples of this.
     pub offset: usize,
+}
+
+/// A last block that was written whole, and could not be cut off where the file ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Uncut {
+    /// Where the file ends now.
+    padded: u64,
+    /// Where it ought to end.
+    right: u64,
 }
 
 /// The most that goes through aligned memory at once.
@@ -79,8 +89,16 @@ impl DirectAlignment {
         Ok(found.len())
     }
 
-    /// Writes `bytes` at `offset`. What the last block has beyond the end of the file is cut off again.
-    pub(super) fn write_at(self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    /// Writes `bytes` at `offset`. What the last block has beyond the end of the file is cut off again. If it cannot be,
+    /// nothing counts as written, and `uncut` says so to the next write.
+    pub(super) fn write_at(
+        self,
+        file: &File,
+        bytes: &[u8],
+        offset: u64,
+        uncut: &Mutex<Option<Uncut>>,
+    ) -> io::Result<usize> {
+        let uncut = || uncut.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = &bytes[..bytes.len().min(MOST)];
         let (begin, size) = self.around(offset, bytes.len());
         let end = offset + bytes.len() as u64;
@@ -102,7 +120,9 @@ impl DirectAlignment {
         blocks[skipped..skipped + bytes.len()].copy_from_slice(bytes);
 
         // Write whole blocks.
-        let length = sys::file_metadata(file)?.len();
+        let found = sys::file_metadata(file)?.len();
+        let left = uncut().filter(|uncut| uncut.padded == found);
+        let length = left.map_or(found, |uncut| uncut.right);
         let mut written = 0;
         let result = loop {
             match sys::write_at(file, &blocks[written..], begin + written as u64) {
@@ -119,8 +139,19 @@ impl DirectAlignment {
 
         // The file ends where the bytes do, or where it did before; unless others have made it longer meanwhile.
         let (padded, right) = (begin + size as u64, end.max(length));
-        if written == size && right < padded && sys::file_metadata(file)?.len() == padded {
-            sys::set_len(file, right)?;
+        if written == size && right < padded {
+            // Until it is cut off, whatever happens.
+            let right_before = length;
+            *uncut() = Some(Uncut {
+                padded,
+                right: right_before,
+            });
+            if sys::file_metadata(file)?.len() == padded {
+                sys::set_len(file, right)?;
+            }
+        }
+        if written == size {
+            *uncut() = None;
         }
         match written.saturating_sub(skipped).min(bytes.len()) {
             0 => result.map(|()| 0),
