@@ -550,6 +550,8 @@ fn write_now(options: &OpenOptions, path: Arc<Path>, mut bytes: &[u8]) -> io::Re
             n => bytes = &bytes[n..],
         }
     }
+    // Network file systems say here what they could not write.
+    description.close()?;
     Ok(Written::All)
 }
 
