@@ -74,8 +74,8 @@ pub use runtime::{Handle, Kind, Runtime, Task, every_runtime, on_runtimes};
 #[cfg(unix)]
 pub use tools::is_root;
 pub use tools::{
-    Seed, alone, alone_under, assert_same_bytes, figure, is_alone, iterations, numbered, random_bytes,
-    skip, succeeds, temp_dir, within_limit,
+    Seed, alone, alone_under, assert_same_bytes, figure, is_alone, iterations, numbered,
+    random_bytes, skip, succeeds, temp_dir, within_limit,
 };
 #[cfg(target_os = "linux")]
 pub use tools::{all_fd_count, fd_count, peak, thread_count};

@@ -9,21 +9,42 @@ use super::operations;
 
 /// What makes no system call of its own, or has another test that does the same.
 const EXCEPTIONS: &[(&str, &str)] = &[
-    ("backend/executor.rs with_executor", "runs a future of the user's"),
+    (
+        "backend/executor.rs with_executor",
+        "runs a future of the user's",
+    ),
     ("unblock.rs unblock", "runs a closure of the user's"),
     ("wrap.rs get_mut", "what is wrapped makes its own calls"),
     ("wrap.rs into_inner", "what is wrapped makes its own calls"),
-    ("wrap.rs AsyncRead for Wrapped", "what is wrapped makes its own calls"),
-    ("wrap.rs AsyncBufRead for Wrapped", "what is wrapped makes its own calls"),
-    ("wrap.rs AsyncWrite for Wrapped", "what is wrapped makes its own calls"),
-    ("wrap.rs AsyncSeek for Wrapped", "what is wrapped makes its own calls"),
+    (
+        "wrap.rs AsyncRead for Wrapped",
+        "what is wrapped makes its own calls",
+    ),
+    (
+        "wrap.rs AsyncBufRead for Wrapped",
+        "what is wrapped makes its own calls",
+    ),
+    (
+        "wrap.rs AsyncWrite for Wrapped",
+        "what is wrapped makes its own calls",
+    ),
+    (
+        "wrap.rs AsyncSeek for Wrapped",
+        "what is wrapped makes its own calls",
+    ),
     ("windows.rs symlink_dir", "not on Unix"),
     ("windows.rs symlink_file", "not on Unix"),
     ("buf/aligned.rs with_capacity", "memory only"),
     ("buf/aligned.rs zeroed", "memory only"),
     ("tempfile/file.rs AsyncRead for $type", "forwards to `File`"),
-    ("tempfile/file.rs AsyncBufRead for $type", "forwards to `File`"),
-    ("tempfile/file.rs AsyncWrite for $type", "forwards to `File`"),
+    (
+        "tempfile/file.rs AsyncBufRead for $type",
+        "forwards to `File`",
+    ),
+    (
+        "tempfile/file.rs AsyncWrite for $type",
+        "forwards to `File`",
+    ),
     ("tempfile/file.rs AsyncSeek for $type", "forwards to `File`"),
 ];
 
@@ -71,7 +92,13 @@ fn names(text: &str) -> Vec<String> {
             let end = name.find(['<', '(']).unwrap_or(name.len());
             names.push(name[..end].to_owned());
         }
-        for of in ["AsyncRead", "AsyncBufRead", "AsyncWrite", "AsyncSeek", "Stream"] {
+        for of in [
+            "AsyncRead",
+            "AsyncBufRead",
+            "AsyncWrite",
+            "AsyncSeek",
+            "Stream",
+        ] {
             if line.starts_with("impl")
                 && let Some((_, rest)) = line.split_once(&format!(" {of} for "))
             {

@@ -47,23 +47,31 @@ fn asking() -> Vec<Operation> {
             let dir = opened(stage);
             opens(stage, "a", Way::Read, dir.open_file("a"));
         }),
-        op("Dir::open_file_with", &["dirfd.rs open_file_with"], |stage| {
-            let dir = opened(stage);
-            stage.may_leave("new", "");
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true);
-            opens(stage, "new", Way::Both, dir.open_file_with("new", &options));
-        }),
+        op(
+            "Dir::open_file_with",
+            &["dirfd.rs open_file_with"],
+            |stage| {
+                let dir = opened(stage);
+                stage.may_leave("new", "");
+                let mut options = OpenOptions::new();
+                options.read(true).write(true).create(true);
+                opens(stage, "new", Way::Both, dir.open_file_with("new", &options));
+            },
+        ),
         op("Dir::metadata", &["dirfd.rs metadata"], |stage| {
             stage.file("a", "text");
             let dir = opened(stage);
             stage.act(async { Ok(dir.metadata("a").await?.size()) });
         }),
-        op("Dir::symlink_metadata", &["dirfd.rs symlink_metadata"], |stage| {
-            symlink("target", stage.path("link")).unwrap();
-            let dir = opened(stage);
-            stage.act(async { Ok(dir.symlink_metadata("link").await?.is_symlink()) });
-        }),
+        op(
+            "Dir::symlink_metadata",
+            &["dirfd.rs symlink_metadata"],
+            |stage| {
+                symlink("target", stage.path("link")).unwrap();
+                let dir = opened(stage);
+                stage.act(async { Ok(dir.symlink_metadata("link").await?.is_symlink()) });
+            },
+        ),
         op("Dir::access", &["dirfd.rs access"], |stage| {
             stage.file("a", "text");
             let dir = opened(stage);
@@ -86,7 +94,10 @@ fn asking() -> Vec<Operation> {
             });
             // Asked once more, it begins anew.
             let names = stage.succeeds("names", dir.names());
-            stage.ensure(names.is_some_and(|names| names.len() == 3), "names are missing");
+            stage.ensure(
+                names.is_some_and(|names| names.len() == 3),
+                "names are missing",
+            );
         }),
     ]
 }
@@ -97,10 +108,14 @@ fn changing() -> Vec<Operation> {
             let dir = opened(stage);
             stage.act(dir.create_dir("new"));
         }),
-        op("Dir::create_dir_with_mode", &["dirfd.rs create_dir_with_mode"], |stage| {
-            let dir = opened(stage);
-            stage.act(dir.create_dir_with_mode("new", 0o700));
-        }),
+        op(
+            "Dir::create_dir_with_mode",
+            &["dirfd.rs create_dir_with_mode"],
+            |stage| {
+                let dir = opened(stage);
+                stage.act(dir.create_dir_with_mode("new", 0o700));
+            },
+        ),
         op("Dir::remove_file", &["dirfd.rs remove_file"], |stage| {
             stage.file("a", "text");
             let dir = opened(stage);

@@ -9,7 +9,7 @@ use aiofiles::os::{self, AccessMode};
 use aiofiles::{DirBuilder, Permissions};
 use futures_lite::StreamExt as _;
 
-use super::{data, Operation, Stage, op};
+use super::{Operation, Stage, data, op};
 
 /// So long that it is read and written in several calls.
 const LONG: usize = 300_000;
@@ -167,17 +167,22 @@ fn contents() -> Vec<Operation> {
             stage.may_leave("b", data(9000));
             stage.act(aiofiles::copy(from, to));
         }),
-        op("copy_with_progress", &["copy.rs copy_with_progress"], |stage| {
-            let from = stage.file("a", data(9000));
-            let to = stage.file("b", "old");
-            stage.may_leave("b", data(9000));
-            let mut last = None;
-            let copied = aiofiles::copy_with_progress(from, to, |done, all| last = Some((done, all)));
-            stage.act(copied);
-            if let Some((done, all)) = last {
-                stage.ensure(done <= all && all == 9000, "more than all was copied");
-            }
-        }),
+        op(
+            "copy_with_progress",
+            &["copy.rs copy_with_progress"],
+            |stage| {
+                let from = stage.file("a", data(9000));
+                let to = stage.file("b", "old");
+                stage.may_leave("b", data(9000));
+                let mut last = None;
+                let copied =
+                    aiofiles::copy_with_progress(from, to, |done, all| last = Some((done, all)));
+                stage.act(copied);
+                if let Some((done, all)) = last {
+                    stage.ensure(done <= all && all == 9000, "more than all was copied");
+                }
+            },
+        ),
         op("copy to a device", &[], |stage| {
             let from = stage.file("a", data(9000));
             stage.act(aiofiles::copy(from, "/dev/null"));
@@ -191,10 +196,14 @@ fn contents() -> Vec<Operation> {
         op("read of procfs", &[], |stage| {
             stage.act(async { Ok(aiofiles::read("/proc/self/status").await?.len() > 100) });
         }),
-        op("read_many", &["batch.rs read_many", "batch.rs Stream for ReadMany"], |stage| {
-            let paths = ["a", "b", "c"].map(|name| stage.file(name, name.repeat(3000)));
-            stage.act(all_of_many(aiofiles::read_many(paths), &["a", "b", "c"]));
-        }),
+        op(
+            "read_many",
+            &["batch.rs read_many", "batch.rs Stream for ReadMany"],
+            |stage| {
+                let paths = ["a", "b", "c"].map(|name| stage.file(name, name.repeat(3000)));
+                stage.act(all_of_many(aiofiles::read_many(paths), &["a", "b", "c"]));
+            },
+        ),
     ]
 }
 
@@ -251,22 +260,29 @@ fn of_python() -> Vec<Operation> {
         }),
         op("os::renames", &["os/directories.rs renames"], |stage| {
             stage.directory("old");
+            stage.may_leave("old", "");
             let from = stage.file("old/a", "text");
             stage.may_leave("new", "");
             stage.act(os::renames(from, stage.path("new/b")));
         }),
         op("os::renames to what is there", &[], |stage| {
             stage.directory("old");
+            stage.may_leave("old", "");
             stage.directory("there");
             stage.file("there/other", "");
             let from = stage.file("old/a", "text");
             stage.act(os::renames(from, stage.path("there/b")));
         }),
-        op("os::removedirs", &["os/directories.rs removedirs"], |stage| {
-            stage.file("stays", "");
-            let path = stage.directory("sub/deep");
-            stage.act(os::removedirs(path));
-        }),
+        op(
+            "os::removedirs",
+            &["os/directories.rs removedirs"],
+            |stage| {
+                stage.file("stays", "");
+                stage.may_leave("sub", "");
+                let path = stage.directory("sub/deep");
+                stage.act(os::removedirs(path));
+            },
+        ),
         op("os::listdir", &["os/mod.rs listdir"], |stage| {
             for name in ["a", "b", "c"] {
                 stage.file(name, "");
@@ -316,12 +332,16 @@ fn of_python() -> Vec<Operation> {
             let (one, other) = (stage.file("a", ""), stage.file("b", ""));
             stage.act(path::samefile(one, other));
         }),
-        op("os::path::sameopenfile", &["os/path.rs sameopenfile"], |stage| {
-            let path = stage.file("a", "");
-            let one = stage.now(aiofiles::File::open(&path)).unwrap();
-            let other = stage.now(aiofiles::File::open(&path)).unwrap();
-            stage.act(path::sameopenfile(&one, &other));
-        }),
+        op(
+            "os::path::sameopenfile",
+            &["os/path.rs sameopenfile"],
+            |stage| {
+                let path = stage.file("a", "");
+                let one = stage.now(aiofiles::File::open(&path)).unwrap();
+                let other = stage.now(aiofiles::File::open(&path)).unwrap();
+                stage.act(path::sameopenfile(&one, &other));
+            },
+        ),
     ]
 }
 
@@ -338,24 +358,28 @@ fn listings() -> Vec<Operation> {
     }
 
     vec![
-        op("read_dir", &["dir.rs read_dir", "dir.rs Stream for ReadDir"], |stage| {
-            let path = many(stage);
-            stage.act(async {
-                let mut entries = aiofiles::read_dir(path).await?;
-                let mut names = Vec::new();
-                let mut result = Ok(());
-                while let Some(entry) = entries.next().await {
-                    match entry {
-                        Ok(entry) => names.push(entry.file_name()),
-                        Err(error) => result = result.and(Err(error)),
+        op(
+            "read_dir",
+            &["dir.rs read_dir", "dir.rs Stream for ReadDir"],
+            |stage| {
+                let path = many(stage);
+                stage.act(async {
+                    let mut entries = aiofiles::read_dir(path).await?;
+                    let mut names = Vec::new();
+                    let mut result = Ok(());
+                    while let Some(entry) = entries.next().await {
+                        match entry {
+                            Ok(entry) => names.push(entry.file_name()),
+                            Err(error) => result = result.and(Err(error)),
+                        }
                     }
-                }
-                result?;
-                names.sort();
-                names.dedup();
-                Ok(names.len())
-            });
-        }),
+                    result?;
+                    names.sort();
+                    names.dedup();
+                    Ok(names.len())
+                });
+            },
+        ),
         op("DirEntry::file_type", &["dir.rs file_type"], |stage| {
             let path = stage.directory("sub");
             fs::write(path.join("a"), "").unwrap();

@@ -82,7 +82,11 @@ pub fn operations() -> Vec<Operation> {
                 file.read_exact(&mut buf).await
             });
             let left = drained(&other);
-            let right = if read { buf == *b"text" && left.is_empty() } else { left == b"text" };
+            let right = if read {
+                buf == *b"text" && left.is_empty()
+            } else {
+                left == b"text"
+            };
             stage.ensure(right, "bytes are lost or doubled");
         }),
         op("open of a FIFO, and write", &[], |stage| {
@@ -128,23 +132,37 @@ pub fn operations() -> Vec<Operation> {
                 stage.ensure(buf == *b"text", "bytes are lost");
             }
         }),
-        op("stdin, read", &["stdio.rs AsyncRead for Stdio", "stdio.rs AsyncBufRead for Stdio"], |stage| {
-            let mut stdin = aiofiles::stdio::stdin();
-            stage.act(stdin.read(&mut [0; 4]));
-            stage.succeeds("read", stdin.read(&mut [0; 4]));
-        }),
-        op("stdout, write and flush", &["stdio.rs AsyncWrite for Stdio", "stdio.rs AsyncSeek for Stdio"], |stage| {
-            let mut stdout = aiofiles::stdio::stdout();
-            stage.act(async {
-                stdout.write_all(b" ").await?;
-                stdout.flush().await
-            });
-            if stage.told_later("flush", stage.now(stdout.flush())) {
+        op(
+            "stdin, read",
+            &[
+                "stdio.rs AsyncRead for Stdio",
+                "stdio.rs AsyncBufRead for Stdio",
+            ],
+            |stage| {
+                let mut stdin = aiofiles::stdio::stdin();
+                stage.act(stdin.read(&mut [0; 4]));
+                stage.succeeds("read", stdin.read(&mut [0; 4]));
+            },
+        ),
+        op(
+            "stdout, write and flush",
+            &[
+                "stdio.rs AsyncWrite for Stdio",
+                "stdio.rs AsyncSeek for Stdio",
+            ],
+            |stage| {
+                let mut stdout = aiofiles::stdio::stdout();
+                stage.act(async {
+                    stdout.write_all(b" ").await?;
+                    stdout.flush().await
+                });
+                if stage.told_later("flush", stage.hear(stdout.flush())) {
+                    stage.succeeds("flush", stdout.flush());
+                }
+                stage.succeeds("write", stdout.write_all(b" "));
                 stage.succeeds("flush", stdout.flush());
-            }
-            stage.succeeds("write", stdout.write_all(b" "));
-            stage.succeeds("flush", stdout.flush());
-        }),
+            },
+        ),
         op("stdout, is_terminal", &["stdio.rs is_terminal"], |stage| {
             stage.act(async { Ok(aiofiles::stdio::stdout().is_terminal().await) });
         }),
