@@ -2,13 +2,17 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
+
+use futures_lite::FutureExt;
 
 use crate::backend::{self, Cached, Description, DirectAlignment, InFlight, ReadAt, WriteAt, sys};
 use crate::buf::{self, BufResult, IoBuf, IoBufMut};
 use crate::fairness;
 use crate::file::File;
+use crate::stream::Stream;
 
 /// # Reading and writing at offsets
 ///
@@ -439,11 +443,7 @@ impl File {
             whole,
             done: |result: &io::Result<usize>| begun.end(result),
         });
-        let (result, buf) = taking_turns(write).await;
-        if result.is_err() {
-            stream.told(number);
-        }
-        (result, buf)
+        heard(stream, number, taking_turns(write)).await
     }
 
     /// Dispatches a write with its buffer.
@@ -459,16 +459,12 @@ impl File {
         };
         let begun = stream.begin_write_at().await;
         let number = begun.number();
-        let (result, buf) = backend::change("write vectored at", description.place(), move || {
+        let write = backend::change("write vectored at", description.place(), move || {
             let result = write(&description, &buf);
             begun.end(&result);
             (result, buf)
-        })
-        .await;
-        if result.is_err() {
-            stream.told(number);
-        }
-        (result, buf)
+        });
+        heard(stream, number, write).await
     }
 
     /// The open file, if it is open and can have such an offset.
@@ -498,6 +494,19 @@ async fn read_cached<B: IoBufMut>(description: &Description, buf: &mut B, offset
     });
     fairness::charge(filled.unwrap_or(0));
     cached
+}
+
+/// Waits for a write whose error, or panic, nobody else need be told of if it gets here.
+async fn heard<T, B>(
+    stream: &Stream,
+    number: u64,
+    write: impl Future<Output = BufResult<T, B>>,
+) -> BufResult<T, B> {
+    let written = AssertUnwindSafe(write).catch_unwind().await;
+    if !matches!(written, Ok((Ok(_), _))) {
+        stream.told(number);
+    }
+    written.unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
 /// Waits for an operation. What a ring has done at once is a ready answer like others: when there were enough of them in a

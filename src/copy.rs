@@ -147,6 +147,9 @@ async fn copy_reporting(
             }
             result?;
             if n == 0 {
+                // Network file systems say here what they could not write.
+                drop(from);
+                File::from_description(to).close().await?;
                 return Ok(done);
             }
         }

@@ -22,6 +22,15 @@ impl<T> Default for Answer<T> {
 }
 
 impl<T> Answer<T> {
+    /// The answer, if it is there.
+    pub(crate) fn take(&self) -> Option<T> {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .take()
+    }
+
     /// Leaves the answer.
     pub(crate) fn give(&self, answer: T) {
         let waker = {

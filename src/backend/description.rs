@@ -531,6 +531,13 @@ impl Description {
         Arc::into_inner(file)
     }
 
+    /// Closes it, if nobody else uses it, and says what close(2) said. Runs on a pool thread.
+    pub(crate) fn close(self: Arc<Self>) -> io::Result<()> {
+        let closed = self.notify_closed();
+        drop(self);
+        closed.take().unwrap_or(Ok(()))
+    }
+
     /// Asks to be told what close(2) says.
     pub(crate) fn notify_closed(&self) -> Arc<Answer<io::Result<()>>> {
         lock(&self.closed).get_or_insert_with(Arc::default).clone()

@@ -140,14 +140,14 @@ impl DirectAlignment {
         // The file ends where the bytes do, or where it did before; unless others have made it longer meanwhile.
         let (padded, right) = (begin + size as u64, end.max(length));
         if written == size && right < padded {
-            let cut = sys::file_metadata(file).and_then(|now| match now.len() == padded {
-                true => sys::set_len(file, right),
-                false => Ok(()),
+            // Until it is cut off, whatever happens.
+            let right_before = length;
+            *uncut() = Some(Uncut {
+                padded,
+                right: right_before,
             });
-            if let Err(error) = cut {
-                let right = length;
-                *uncut() = Some(Uncut { padded, right });
-                return Err(error);
+            if sys::file_metadata(file)?.len() == padded {
+                sys::set_len(file, right)?;
             }
         }
         if written == size {

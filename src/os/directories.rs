@@ -114,7 +114,7 @@ pub async fn renames<P: AsRef<Path>, Q: AsRef<Path>>(old: P, new: Q) -> io::Resu
         // An empty path and a root have nothing above them to be created.
         if let Some(parent) = to.parent()
             && !is_nothing(parent)
-            && !leads_somewhere(parent)
+            && !leads_somewhere(parent)?
         {
             create_with_parents(parent, USUAL, false)?;
         }
@@ -165,10 +165,13 @@ fn create_with_parents(path: &Path, mode: u32, exist_ok: bool) -> io::Result<()>
     refuse_nul(path)?;
     // Without a `.` at its end, which is nothing that could be created.
     let normal = path.components().collect::<PathBuf>();
-    let missing = normal
-        .ancestors()
-        .take_while(|ancestor| !is_nothing(ancestor) && !leads_somewhere(ancestor))
-        .collect::<Vec<_>>();
+    let mut missing = Vec::new();
+    for ancestor in normal.ancestors() {
+        if is_nothing(ancestor) || leads_somewhere(ancestor)? {
+            break;
+        }
+        missing.push(ancestor);
+    }
     let Some((leaf, parents)) = missing.split_first() else {
         return create(path, mode, exist_ok);
     };
@@ -210,7 +213,15 @@ fn refuse_nul(path: &Path) -> io::Result<()> {
 fn create(path: &Path, mode: u32, exist_ok: bool) -> io::Result<()> {
     match sys::create_dir_with_mode(path, mode) {
         // Systems differ in what they say of a directory that exists, when there is also another reason.
-        Err(_) if exist_ok && sys::metadata(path).is_ok_and(|metadata| metadata.is_dir()) => Ok(()),
+        Err(error) if exist_ok => match sys::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => Ok(()),
+            Err(unknown)
+                if error.kind() == ErrorKind::AlreadyExists && !tells_of_the_path(&unknown) =>
+            {
+                Err(unknown)
+            }
+            _ => Err(error),
+        },
         created => created,
     }
 }
@@ -229,6 +240,26 @@ fn is_nothing(path: &Path) -> bool {
     path.parent().is_none()
 }
 
-fn leads_somewhere(path: &Path) -> bool {
-    sys::metadata(path).is_ok()
+/// Whether there is something at the end of the path. What cannot be found out is an error, and no reason to create anything.
+fn leads_somewhere(path: &Path) -> io::Result<bool> {
+    match sys::metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) => match error.raw_os_error() {
+            Some(_) if tells_of_the_path(&error) => Ok(false),
+            // What no system was asked about is refused when it is to be created.
+            None => Ok(false),
+            Some(_) => Err(error),
+        },
+    }
+}
+
+/// Whether the error is one of the path, about which the creation of a directory has the last word.
+fn tells_of_the_path(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidInput
+    ) || error.raw_os_error() == sys::link_loop().raw_os_error()
 }

@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
+use std::thread;
 
 use super::order::Waiting;
 use super::{Caller, State, Stream};
@@ -87,9 +88,12 @@ impl WriteAt {
     }
 }
 
-/// Also if it panicked.
+/// Also if it panicked, which is an error for whoever comes next if its caller went away.
 impl Drop for WriteAt {
     fn drop(&mut self) {
+        if thread::panicking() {
+            self.error = Some(io::Error::other("a write at an offset panicked"));
+        }
         self.stream.description().changed();
         let wakers = {
             let mut state = self.stream.lock();

@@ -260,12 +260,14 @@ fn of_python() -> Vec<Operation> {
         }),
         op("os::renames", &["os/directories.rs renames"], |stage| {
             stage.directory("old");
+            stage.may_leave("old", "");
             let from = stage.file("old/a", "text");
             stage.may_leave("new", "");
             stage.act(os::renames(from, stage.path("new/b")));
         }),
         op("os::renames to what is there", &[], |stage| {
             stage.directory("old");
+            stage.may_leave("old", "");
             stage.directory("there");
             stage.file("there/other", "");
             let from = stage.file("old/a", "text");
@@ -276,6 +278,7 @@ fn of_python() -> Vec<Operation> {
             &["os/directories.rs removedirs"],
             |stage| {
                 stage.file("stays", "");
+                stage.may_leave("sub", "");
                 let path = stage.directory("sub/deep");
                 stage.act(os::removedirs(path));
             },

@@ -1,13 +1,13 @@
 //! What one operation is performed on: a directory, a pool that is stepped by hand, and one planned fault.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug};
 use std::fs;
 use std::future::Future;
 use std::io::{self, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -16,10 +16,12 @@ use std::time::{Duration, Instant};
 
 use aiofiles::File;
 use aiofiles::testing::{Call, Faults, Stepper};
+use futures_lite::future::block_on;
 use futures_lite::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use tempfile::TempDir;
 
-use super::CALLS;
+use super::{CALLS, ERRORS};
+use crate::files::wait_until;
 use crate::steps::EVER;
 use crate::support::{CountingWaker, temp_dir};
 
@@ -49,8 +51,9 @@ impl fmt::Display for Fault {
         let times = if self.persistent { "ever" } else { "once" };
         match self.action {
             Action::Fail(code) => {
-                let name = rustix::io::Errno::from_raw_os_error(code);
-                write!(f, "{name:?} at {} {times}", self.nth)
+                let named = ERRORS.iter().find(|(_, named)| *named == code);
+                let name = named.map_or("?", |(name, _)| name);
+                write!(f, "{name} at {} {times}", self.nth)
             }
             action => write!(f, "{action:?} at {} {times}", self.nth),
         }
@@ -63,6 +66,15 @@ impl Fault {
             Action::Fail(code) => Some(code),
             _ => None,
         }
+    }
+
+    /// The words of the panic, if one is planned.
+    pub fn planned_panic(&self) -> Option<String> {
+        let text = match self.call {
+            Call::RingRead | Call::RingWrite => "a planned panic in a completion".to_owned(),
+            call => format!("a planned panic in {call:?}"),
+        };
+        (self.action == Action::Panic).then_some(text)
     }
 
     /// Whether this is an error after which the call is simply made again.
@@ -114,12 +126,16 @@ pub struct Outcome {
     pub wrong: Vec<String>,
     /// Names that an error may leave with any beginning of these bytes.
     pub partial: BTreeMap<String, Vec<u8>>,
+    /// Files whose content after an error was looked at by whoever knows what it may be.
+    pub checked: BTreeSet<String>,
 }
 
 /// What an open file is found to be after an operation.
 pub struct Found<'a> {
     /// What the operation told: `Ok` or not.
     pub ok: bool,
+    /// It panicked: then what it had done may be known to nobody.
+    pub panicked: bool,
     pub position: Option<u64>,
     pub content: &'a [u8],
 }
@@ -134,29 +150,42 @@ pub enum Way {
     Append,
 }
 
+/// How an operation is performed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// By hand: nothing but its jobs wakes it.
+    Stepped,
+    /// By hand, and something else may wake it too: a timer, readiness, the pool of `async-fs`.
+    Outside,
+    /// By the real pool, and whatever else makes these calls.
+    Live(&'static [Call]),
+}
+
 pub struct Stage {
     // In this order: what the stepper still runs when it goes meets no fault any more.
     faults: Faults,
-    stepper: Stepper,
+    stepper: Option<Stepper>,
     dir: TempDir,
     fault: Option<Fault>,
-    /// Whether something besides the jobs may wake the operation: a timer, readiness, the pool of `async-fs`.
-    outside: bool,
+    manner: Manner,
     acted: Cell<bool>,
     outcome: RefCell<Outcome>,
     after: RefCell<Option<Snapshot>>,
 }
 
 impl Stage {
-    pub fn new(fault: Option<Fault>, outside: bool) -> Stage {
-        let stepper = Stepper::install();
+    pub fn new(fault: Option<Fault>, manner: Manner) -> Stage {
+        let stepper = match manner {
+            Manner::Live(_) => None,
+            _ => Some(Stepper::install()),
+        };
         let faults = Faults::install();
         Stage {
             faults,
             stepper,
             dir: temp_dir(),
             fault,
-            outside,
+            manner,
             acted: Cell::new(false),
             outcome: RefCell::new(Outcome {
                 told: None,
@@ -168,6 +197,7 @@ impl Stage {
                 told_later: false,
                 wrong: Vec::new(),
                 partial: BTreeMap::new(),
+                checked: BTreeSet::new(),
             }),
             after: RefCell::new(None),
         }
@@ -214,7 +244,10 @@ impl Stage {
 
     fn drive<F: Future>(&self, future: F) -> F::Output {
         /// Far more jobs than any operation takes.
-        const ROUNDS: usize = 100_000;
+        const ROUNDS: usize = 1_000_000;
+        let Some(stepper) = &self.stepper else {
+            return block_on(future);
+        };
         let mut future = pin!(future);
         let count = CountingWaker::new();
         let waker = count.waker();
@@ -225,11 +258,11 @@ impl Stage {
             }
             let begin = Instant::now();
             while count.wakes() == before {
-                if self.stepper.run_one() {
+                if stepper.run_one() {
                     continue;
                 }
                 assert!(
-                    self.outside && begin.elapsed() < Duration::from_secs(100),
+                    self.manner == Manner::Outside && begin.elapsed() < Duration::from_secs(100),
                     "it hangs: it waits, and no job is left that could wake it"
                 );
                 thread::sleep(Duration::from_micros(20));
@@ -247,6 +280,12 @@ impl Stage {
         assert!(!self.acted.replace(true), "one act for each stage");
         self.run_all();
         self.outcome.borrow_mut().before = self.snapshot();
+        if let Manner::Live(calls) = self.manner {
+            // As long as nothing is planned for them, none of them is made.
+            calls
+                .iter()
+                .for_each(|call| self.faults.short(*call, 0, 0, 1));
+        }
         let before = CALLS.map(|call| self.faults.made(call));
         if let Some(fault) = &self.fault {
             fault.plan(&self.faults);
@@ -282,13 +321,21 @@ impl Stage {
     }
 
     fn run_all(&self) {
-        self.stepper.run_all();
+        let Some(stepper) = &self.stepper else {
+            return wait_until("everything has come to its end", || {
+                let backend = aiofiles::backend();
+                backend.queued() + backend.running() + backend.pending_closes() == 0
+                    && backend.submitted() == backend.completed()
+            });
+        };
+        stepper.run_all();
     }
 
     /// Whether the operation was told to fail by a sync that is final.
     fn sync_is_final(&self) -> bool {
         let is_sync = |fault: &Fault| {
             matches!(fault.call, Call::SyncAll | Call::SyncData)
+                && matches!(fault.action, Action::Fail(_))
                 && !matches!(
                     fault.code(),
                     Some(libc::EINTR | libc::EINVAL | libc::EROFS | libc::ENOTSUP)
@@ -300,6 +347,11 @@ impl Stage {
     // -----------------------------------------------------------------------------------------------------------------
     // After
 
+    /// Whether the operation panicked, and what it had is gone.
+    pub fn panicked(&self) -> bool {
+        matches!(self.outcome.borrow().told, Some(Told::Panic(_)))
+    }
+
     /// Something that must be as in the clean run if the operation was `Ok`.
     pub fn note(&self, text: impl Into<String>) {
         self.outcome.borrow_mut().notes.push(text.into());
@@ -308,6 +360,15 @@ impl Stage {
     /// Something that must never be.
     pub fn wrong(&self, text: impl Into<String>) {
         self.outcome.borrow_mut().wrong.push(text.into());
+    }
+
+    /// The error of the fault, for what tells of it otherwise than by an error.
+    pub fn planned_error(&self) -> io::Error {
+        let code = self.fault.as_ref().and_then(Fault::code);
+        code.map_or_else(
+            || io::Error::other("no fault"),
+            io::Error::from_raw_os_error,
+        )
     }
 
     /// The operation has told of the fault by what it gave.
@@ -324,8 +385,13 @@ impl Stage {
 
     /// Whether `error` is that of the fault.
     fn is_planned(&self, error: &io::Error) -> bool {
-        let code = self.fault.as_ref().and_then(Fault::code);
-        code.is_some() && aiofiles::raw_os_error(error) == code
+        let Some(fault) = &self.fault else {
+            return false;
+        };
+        match fault.planned_panic() {
+            Some(text) => error.to_string() == text,
+            None => fault.code().is_some() && aiofiles::raw_os_error(error) == fault.code(),
+        }
     }
 
     /// Performs what must succeed now that there is no fault any more.
@@ -343,6 +409,18 @@ impl Stage {
         }
     }
 
+    /// Performs what may tell of the fault. A panic that was planned is an error then.
+    pub fn hear<T>(&self, future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let Some(planned) = self.fault.and_then(|fault| fault.planned_panic()) else {
+            return self.now(future);
+        };
+        match catch_unwind(AssertUnwindSafe(|| self.now(future))) {
+            Ok(answer) => answer,
+            Err(panic) if panic.downcast_ref() == Some(&planned) => Err(io::Error::other(planned)),
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
     /// Takes note of the answer of a call after the operation, which may tell of the fault if nothing has yet. Whether it
     /// did.
     pub fn told_later<T>(&self, what: &str, answer: io::Result<T>) -> bool {
@@ -350,7 +428,7 @@ impl Stage {
             Ok(_) => false,
             Err(error) if self.is_planned(&error) => {
                 let mut outcome = self.outcome.borrow_mut();
-                if matches!(outcome.told, Some(Told::Err(..))) {
+                if matches!(outcome.told, Some(Told::Err(..) | Told::Panic(_))) {
                     outcome
                         .wrong
                         .push(format!("{what} tells of what was told before"));
@@ -380,7 +458,7 @@ impl Stage {
         is_right: impl FnOnce(&Found<'_>) -> bool,
     ) {
         // What was accepted is written, and what was not told is told.
-        if self.told_later("flush", self.now(file.flush())) {
+        if self.told_later("flush", self.hear(file.flush())) {
             self.succeeds("flush", file.flush());
         }
         let position = match self.now(file.stream_position()) {
@@ -411,9 +489,15 @@ impl Stage {
                 "the rest of the file is not what is read",
             );
         }
+        if let Some(name) = path.and_then(Path::file_name) {
+            let name = name.to_string_lossy().into_owned();
+            self.outcome.borrow_mut().checked.insert(name);
+        }
         let ok = matches!(self.outcome.borrow().told, Some(Told::Ok(_)));
+        let panicked = matches!(self.outcome.borrow().told, Some(Told::Panic(_)));
         let found = Found {
             ok,
+            panicked,
             position,
             content: &content,
         };

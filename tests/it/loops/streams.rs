@@ -156,7 +156,7 @@ pub fn operations() -> Vec<Operation> {
                     stdout.write_all(b" ").await?;
                     stdout.flush().await
                 });
-                if stage.told_later("flush", stage.now(stdout.flush())) {
+                if stage.told_later("flush", stage.hear(stdout.flush())) {
                     stage.succeeds("flush", stdout.flush());
                 }
                 stage.succeeds("write", stdout.write_all(b" "));

@@ -98,7 +98,8 @@ fn named() -> Vec<Operation> {
             },
         ),
         op("reopen", &["tempfile/named.rs reopen"], |stage| {
-            let builder = builder(stage);
+            let builder = of_one_name(stage);
+            stage.may_leave("named", "text");
             stage.act(async {
                 let mut file = builder.named_temporary_file().await?;
                 file.write_all(b"text").await?;
@@ -238,7 +239,7 @@ fn spooled() -> Vec<Operation> {
 
     /// It holds the beginning of what was written, which its position tells.
     fn check(stage: &Stage, mut file: SpooledTemporaryFile, whole: &[u8]) {
-        if stage.told_later("flush", stage.now(file.flush())) {
+        if stage.told_later("flush", stage.hear(file.flush())) {
             stage.succeeds("flush", file.flush());
         }
         let Some(at) = stage.succeeds("stream_position", file.seek(SeekFrom::Current(0))) else {
@@ -326,7 +327,7 @@ fn spooled() -> Vec<Operation> {
                         found.content == data(200) && found.position == Some(200)
                     }),
                     Some(Err(file)) => check(stage, file, &data(200)),
-                    None => stage.wrong("neither file came back"),
+                    None => stage.ensure(stage.panicked(), "neither file came back"),
                 }
             },
         ),
@@ -390,7 +391,8 @@ fn directories() -> Vec<Operation> {
             "temporary_directory, and drop",
             &["tempfile/builder.rs temporary_directory"],
             |stage| {
-                let builder = builder(stage);
+                let builder = of_one_name(stage);
+                stage.may_leave("named", "");
                 stage.act(async {
                     let made = builder.temporary_directory().await?;
                     drop(made);
