@@ -42,12 +42,6 @@ impl<T> Answer<T> {
             waker.wake();
         }
     }
-
-    /// The answer, if it is there, for whoever has seen to that.
-    pub(crate) fn take(&self) -> Option<T> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.0.take()
-    }
 }
 
 /// The answer is handed over once.

@@ -543,13 +543,6 @@ impl Description {
         lock(&self.closed).get_or_insert_with(Arc::default).clone()
     }
 
-    /// Closes it here and now, where nobody else has it, and says what close(2) said. Runs on a pool thread.
-    pub(crate) fn close(self: Arc<Self>) -> io::Result<()> {
-        let closed = self.notify_closed();
-        drop(self);
-        closed.take().unwrap_or(Ok(()))
-    }
-
     /// The callers that wait for a file lock.
     pub(crate) fn lock_line(&self) -> MutexGuard<'_, VecDeque<Arc<Mutex<Option<Waker>>>>> {
         lock(&self.lock_line)
