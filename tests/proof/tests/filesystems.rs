@@ -1082,6 +1082,8 @@ async fn session(dir: &Path, kind: FileSystem, rng: &mut Rng, steps: usize) {
             28 => same!(file.sync_data().await, std.sync_data()),
             29 => same!(file.sync_all().await, std.sync_all()),
             30 => {
+                // Dropped before, so that opening waits for what it had accepted.
+                drop(file);
                 file = options.open(&a).await.expect("it is there");
                 std = std_options.open(&b).expect("it is there");
             }
