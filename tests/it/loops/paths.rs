@@ -198,7 +198,7 @@ fn contents() -> Vec<Operation> {
         }),
         op(
             "read_many",
-            &["batch.rs read_many", "batch.rs Stream for ReadMany"],
+            &["batch.rs Stream for ReadMany"],
             |stage| {
                 let paths = ["a", "b", "c"].map(|name| stage.file(name, name.repeat(3000)));
                 stage.act(all_of_many(aiofiles::read_many(paths), &["a", "b", "c"]));
