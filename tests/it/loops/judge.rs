@@ -156,6 +156,7 @@ const EXCEPTIONS: &[Exception] = &[
             Call::Metadata,
             Call::Seek,
             Call::Read,
+            Call::Write,
             Call::Close,
             Call::CreateDir,
         ],
