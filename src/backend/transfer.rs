@@ -279,12 +279,12 @@ impl<T: Then> Op for Fill<T> {
 
 impl<T: Then> Fill<T> {
     /// What the block holds now, or why it holds nothing.
-    pub(super) fn step(mut self, result: io::Result<usize>) -> Step<Self> {
-        if let Err(error) = &result {
+    pub(super) fn step(mut self, result: thread::Result<io::Result<usize>>) -> Step<Self> {
+        if let Ok(Err(error)) = &result {
             trace::failed(error);
         }
-        let result = result.map(|n| buf::append(&mut self.bytes, self.len, |_| n));
-        match self.then.filled(self.bytes, Ok(result)) {
+        let result = result.map(|read| read.map(|n| buf::append(&mut self.bytes, self.len, |_| n)));
+        match self.then.filled(self.bytes, result) {
             Some(next) => Step::Again(next),
             None => Step::Done(()),
         }

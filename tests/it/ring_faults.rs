@@ -227,3 +227,18 @@ fn other_plans_keep_off_the_ring() {
         });
     });
 }
+
+/// A panic while reading ahead reaches the reader, who can go on.
+#[test]
+fn a_panic_while_reading_ahead_reaches_the_reader() {
+    alone_under(AUTO, || {
+        on_a_ring(|faults, mut file, bytes| {
+            faults.panic(Call::RingRead, 0, 1);
+            let mut buf = vec![0; 1000];
+            let read = || block_on(file.read(&mut buf));
+            catch_unwind(AssertUnwindSafe(read)).unwrap_err();
+            block_on(file.read_exact(&mut buf)).unwrap();
+            assert_same_bytes(&buf, &bytes[..1000]);
+        });
+    });
+}

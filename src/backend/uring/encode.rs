@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::panic;
+use std::thread;
 
 use io_uring::{opcode, squeue, types};
 
@@ -44,8 +46,11 @@ unsafe impl<B: IoBufMut> Encode for ReadAt<B> {
             .build()
     }
 
-    fn completed(self, result: io::Result<usize>) -> Step<Self> {
-        self.step(result)
+    fn completed(self, result: thread::Result<io::Result<usize>>) -> Step<Self> {
+        match result {
+            Ok(result) => self.step(result),
+            Err(panic) => panic::resume_unwind(panic),
+        }
     }
 }
 
@@ -72,8 +77,11 @@ where
         .build()
     }
 
-    fn completed(self, result: io::Result<usize>) -> Step<Self> {
-        self.step(result)
+    fn completed(self, result: thread::Result<io::Result<usize>>) -> Step<Self> {
+        match result {
+            Ok(result) => self.step(result),
+            Err(panic) => panic::resume_unwind(panic),
+        }
     }
 }
 
@@ -94,7 +102,7 @@ unsafe impl<T: Then> Encode for Fill<T> {
             .build()
     }
 
-    fn completed(self, result: io::Result<usize>) -> Step<Self> {
+    fn completed(self, result: thread::Result<io::Result<usize>>) -> Step<Self> {
         self.step(result)
     }
 }

@@ -31,6 +31,7 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 
 use io_uring::{Probe, opcode, squeue};
 
@@ -74,8 +75,8 @@ pub(crate) unsafe trait Encode: Op + Sized {
     /// What the kernel is to do next.
     fn entry(&mut self) -> squeue::Entry;
 
-    /// The kernel has done it: with how many bytes, or an error.
-    fn completed(self, result: io::Result<usize>) -> Step<Self>;
+    /// The kernel has done it: with how many bytes, or an error. A panic is one that the fault seam has planned.
+    fn completed(self, result: thread::Result<io::Result<usize>>) -> Step<Self>;
 }
 
 /// Starts an operation on a ring, or gives it back.
@@ -348,11 +349,8 @@ impl<O: Encode> Travelling<O> {
             Err(_) => Err(io::Error::from_raw_os_error(-result)),
         };
         let told = journey.enter();
-        let completed = || {
-            fate.panic();
-            op.completed(result)
-        };
-        match panic::catch_unwind(AssertUnwindSafe(completed)) {
+        let result = panic::catch_unwind(|| fate.panic()).map(|()| result);
+        match panic::catch_unwind(AssertUnwindSafe(|| op.completed(result))) {
             Ok(Step::Done(output)) => {
                 trace::ended(|| O::error(&output));
                 slot.finish(Ok(output));
