@@ -249,7 +249,8 @@
 //! one after another, so one wake-up of a thread serves many operations. When all of these jobs are stuck in the kernel
 //! for more than 2 ms, another starts, up to 64 ([`set_max_concurrent_operations`]), and the operations of one device
 //! never hold more than half of them: a dead mount does not stop the rest. What may take long (`sync_all`, `sync_data`,
-//! `copy`, `copy_with_progress`, `remove_dir_all`, `write_atomic`, `unblock`) has jobs of its own.
+//! `copy`, `copy_with_progress`, `remove_dir_all`, `write_atomic`, `unblock`) has jobs of its own, of which one device never
+//! holds more than 64 either. What is called by `unblock` is not counted.
 //!
 //! The pool itself belongs to the process, and is the one behind `smol::unblock`. It has up to 500 threads; the
 //! variable `BLOCKING_MAX_THREADS` sets another number. When other jobs hold all of them, operations wait until one is
@@ -271,7 +272,8 @@
 //! With the feature `uring`, which includes `nowait`, those reads that do wait for the device, and reads and writes at
 //! offsets with direct I/O, go through io_uring. A ring belongs to the process and not to a runtime: any thread submits,
 //! and whoever drives the reactor of `async-io`, or polls a future that waits, takes what is done. Everything else stays on the
-//! pool, because a ring would hand it to a thread of the kernel, which costs more. Where io_uring is refused, by the
+//! pool, because a ring would hand it to a thread of the kernel, which costs more. So do files that a process serves (FUSE),
+//! because the kernel would wait for the process in the call that submits. Where io_uring is refused, by the
 //! kernel (before 6.1), a container or a sandbox, everything stays there.
 //!
 //! * `AIOFILES_BACKEND` is read once: `auto`, `pool` (no ring, and no asking of the page cache either) or `uring` (whatever

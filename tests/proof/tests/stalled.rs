@@ -301,7 +301,9 @@ async fn stall(rt: Handle) {
         taken < time / 4,
         "{taken:?} of processor time in {time:?}, while all wait"
     );
-    assert!(threads < 250, "{threads} threads");
+    // Those that take from the queue, those for long operations on the mount and between it and elsewhere, those that
+    // `async-fs` performs, and the same elsewhere. All 500 that the pool may have would mean that nothing bounds them.
+    assert!(threads < 350, "{threads} threads");
     assert_eq!(ended.load(Ordering::SeqCst), 0, "nothing answers there");
     let waiting = scene.strings.waiting();
 
