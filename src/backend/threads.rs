@@ -5,19 +5,18 @@
 //! `blocking` is not asked. One job at a time may be without a thread; further ones are put aside until it has begun.
 //!
 //! A thread that has done its job is not free for `blocking` until it is back in its loop there, which nobody can see. So
-//! it stays here for a moment, for what begins next, and after that it does not count as free for a while.
+//! it stays here for a moment, for what begins next, and after that it is doubtful for a while whether it is free.
 //!
 //! What remains is a race: somebody else may take the place of that thread before `blocking` does. And other jobs of the
 //! pool than ours are not known here.
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::pool::Start;
+use super::pool::{self, Start};
 
 /// Our jobs, and the threads of the pool that have done any.
 struct Threads {
@@ -33,6 +32,10 @@ struct Threads {
     staying: usize,
     /// What some of them are to begin.
     offers: VecDeque<Start>,
+    /// When the last jobs ended, as far as it is doubtful whether their threads are free.
+    ended: VecDeque<u64>,
+    /// When a thread could be had.
+    could: u64,
 }
 
 static THREADS: Mutex<Threads> = Mutex::new(Threads {
@@ -42,25 +45,30 @@ static THREADS: Mutex<Threads> = Mutex::new(Threads {
     aside: VecDeque::new(),
     staying: 0,
     offers: VecDeque::new(),
+    ended: VecDeque::new(),
+    could: 0,
 });
 
 /// Notified of every offer.
 static OFFERED: Condvar = Condvar::new();
 
-/// When the last job ended.
-static ENDED: AtomicU64 = AtomicU64::new(0);
-
-/// How long a thread takes from there to the place where it waits for the next one, at most, unless it is interrupted.
+/// How long a thread takes from its job to the place where it waits for the next one, at most, unless it is interrupted.
 const WAY_BACK: Duration = Duration::from_micros(2);
 
 /// The same with every interruption there may be.
 const LONG_WAY_BACK: Duration = Duration::from_millis(10);
+
+/// So long it is believed that a thread can be had, once one could be.
+const HOLDS: Duration = Duration::from_millis(100);
 
 /// How long a thread stays that has nothing to do.
 const STAY: Duration = Duration::from_millis(1);
 
 /// How many threads stay at the same time.
 const MOST_STAYING: usize = 8;
+
+/// A model has threads for everything, and forgets them after each of its runs.
+const IS_MODEL: bool = cfg!(aiofiles_model);
 
 fn lock() -> MutexGuard<'static, Threads> {
     THREADS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -85,7 +93,12 @@ pub(super) struct Seat {
 /// Finds a thread for a job.
 pub(super) fn room(start: Start) -> Room {
     {
+        let now = pool::nanos();
         let mut threads = lock();
+        if IS_MODEL {
+            threads.busy += 1;
+            return Room::Found(start, Seat { awaited: false });
+        }
         if threads.offers.len() < threads.staying {
             threads.offers.push_back(start);
             OFFERED.notify_one();
@@ -96,22 +109,22 @@ pub(super) fn room(start: Start) -> Room {
             return Room::Later;
         }
         threads.busy += 1;
-        if threads.busy <= threads.known && !ended_within(LONG_WAY_BACK) {
+        if threads.is_free(now) {
             return Room::Found(start, Seat { awaited: false });
         }
         threads.awaited = true;
     }
-    let Err(error) = probe() else {
+    let refused = probe();
+    let mut threads = lock();
+    let Err(error) = refused else {
+        threads.could = pool::nanos();
         return Room::Found(start, Seat { awaited: true });
     };
-    let mut threads = lock();
+    threads.could = 0;
     threads.awaited = false;
     if threads.busy == 1 && threads.known > 0 {
         // Nobody else would come for it. There is a thread, which is free by now or in an instant.
-        drop(threads);
-        while ended_within(WAY_BACK) {
-            std::hint::spin_loop();
-        }
+        threads.wait_for_the_last();
         return Room::Found(start, Seat { awaited: false });
     }
     threads.busy -= 1;
@@ -120,9 +133,35 @@ pub(super) fn room(start: Start) -> Room {
     Room::Refused(refused, error)
 }
 
-/// Whether a job has ended lately.
-fn ended_within(time: Duration) -> bool {
-    super::pool::nanos() < ENDED.load(Ordering::Relaxed) + time.as_nanos() as u64
+impl Threads {
+    /// Whether there is a thread for all jobs, the new one too.
+    fn is_free(&mut self, now: u64) -> bool {
+        if self.busy > self.known {
+            return false;
+        }
+        let is_old = |ended: &u64| ended + (LONG_WAY_BACK.as_nanos() as u64) < now;
+        while self.ended.front().is_some_and(is_old) {
+            self.ended.pop_front();
+        }
+        if self.busy + self.ended.len() <= self.known {
+            return true;
+        }
+        // They are free by now, but for a bad accident. Then another thread is started, which will hardly be refused.
+        let believed = self.could != 0 && now < self.could + HOLDS.as_nanos() as u64;
+        if believed {
+            self.wait_for_the_last();
+        }
+        believed
+    }
+
+    /// Gives the thread that has left last the time that it needs.
+    fn wait_for_the_last(&self) {
+        if let Some(ended) = self.ended.back() {
+            while pool::nanos() < ended + WAY_BACK.as_nanos() as u64 {
+                std::hint::spin_loop();
+            }
+        }
+    }
 }
 
 impl Seat {
@@ -145,6 +184,9 @@ impl Seat {
 
     /// The job has nothing more to do: stays for a moment. Returns what this thread is to begin instead of leaving.
     pub(super) fn stay(&self) -> Option<Start> {
+        if IS_MODEL {
+            return None;
+        }
         let end = Instant::now() + STAY;
         let mut threads = lock();
         if let Some(start) = threads.aside.pop_front() {
@@ -175,8 +217,14 @@ impl Seat {
 /// The job has ended.
 impl Drop for Seat {
     fn drop(&mut self) {
-        ENDED.store(super::pool::nanos(), Ordering::Relaxed);
-        lock().busy -= 1;
+        let now = pool::nanos();
+        let mut threads = lock();
+        threads.busy -= 1;
+        threads.ended.push_back(now);
+        // It is enough to know as many as there are threads.
+        if threads.ended.len() > threads.known {
+            threads.ended.pop_front();
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use aiofiles::tempfile::{NamedTemporaryFile, TemporaryDirectory};
 use aiofiles::{File, OpenOptions, backend, raw_os_error};
-use aiofiles_proof::backends::{each_backend, each_backend_under, is_there, name};
+use aiofiles_proof::backends::{each_backend, is_there, name};
 use aiofiles_proof::support::*;
 use futures_lite::future::{self, block_on};
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
@@ -413,6 +413,10 @@ fn processor_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
+/// Where threads are counted, those of the kernel for rings count too, and come whenever they like, also between the moment
+/// when a thread could be had and that in which `blocking` wants it. So this is promised of the pool alone.
+const POOL: &str = "AIOFILES_BACKEND=pool";
+
 /// How many threads more there may be in each run.
 const MORE: [usize; 8] = [0, 1, 2, 3, 5, 8, 16, 29];
 
@@ -427,10 +431,10 @@ fn where_threads_are_few_operations_end_and_with_more_threads_all_is_as_before()
                 return;
             };
             let more = format!("MORE={more}");
-            let mut command = vec!["env", &more];
+            let mut command = vec!["env", POOL, &more];
             let in_group = pids.command();
             command.extend(in_group.iter().map(String::as_str));
-            each_backend_under(&command, body);
+            alone_under(&command, body);
         }
     }
     runs(|| {
@@ -482,7 +486,9 @@ fn a_wall_that_comes_and_goes_is_survived() {
             return;
         };
         let command = pids.command();
-        each_backend_under(&command.each_ref().map(String::as_str), body);
+        let mut whole = vec!["env", POOL];
+        whole.extend(command.iter().map(String::as_str));
+        alone_under(&whole, body);
     }
     runs(|| {
         let dir = directory();
