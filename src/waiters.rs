@@ -118,3 +118,29 @@ impl Wakers {
             .for_each(backend::wake_soon);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seat_that_was_left_is_the_next_one_s_and_keeps_no_waker() {
+        let mut waiters = Waiters::new();
+        let (one, two) = (waiters.enter(), waiters.enter());
+        assert_ne!(one, two);
+        waiters.wait(one, Waker::noop());
+        assert!(waiters.leave(one).is_some());
+        assert!(waiters.leave(two).is_none());
+        for _ in 0..100 {
+            let seats = [waiters.enter(), waiters.enter()];
+            assert_ne!(seats[0], seats[1]);
+            assert!(
+                seats
+                    .map(|seat| waiters.leave(seat))
+                    .iter()
+                    .all(Option::is_none)
+            );
+        }
+        assert_eq!(waiters.seats.len(), 2);
+    }
+}
