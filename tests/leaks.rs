@@ -281,7 +281,7 @@ fn cancelled_copies_and_temporary_files_leave_nothing() {
             cancel(aiofiles::write_atomic(&new, "text"));
         });
         leaves_nothing("temporary_file", rounds, &mut || {
-            cancel(builder.temporary_file())
+            cancel(builder.temporary_file());
         });
         leaves_nothing("named_temporary_file", rounds, &mut || {
             cancel(builder.named_temporary_file());

@@ -291,7 +291,7 @@ pub fn cases(bench: &mut Bench<'_>) {
 
     // Locks: what is cancelled holds nothing.
     bench.file(nothing("File::lock"), async |file| {
-        file.lock().await.unwrap()
+        file.lock().await.unwrap();
     });
     bench.file(nothing("File::lock_shared"), async |file| {
         file.lock_shared().await.unwrap();
@@ -354,7 +354,7 @@ pub fn cases(bench: &mut Bench<'_>) {
         });
     }
     bench.file(nothing("flush").noisy(), async |file| {
-        file.flush().await.unwrap()
+        file.flush().await.unwrap();
     });
     for kind in Kind::ALL {
         let close = async |file: &mut File| file.close().await.unwrap();

@@ -506,10 +506,10 @@ fn writing(all: &mut Vec<Operation>, kinds: &[Kind]) {
             let mut subject = Subject::new(kind, stage, data(900));
             let data = data(LONG);
             stage.act(async {
-                subject.file.write_all(&data).await?;
+                subject.file.write_all(data).await?;
                 subject.file.flush().await
             });
-            subject.wrote(stage, &data);
+            subject.wrote(stage, data);
         },
     );
     of_each(
@@ -920,11 +920,11 @@ fn ending(all: &mut Vec<Operation>, kinds: &[Kind]) {
         let mut subject = Subject::new(kind, stage, data(900));
         let data = data(100);
         let start = if kind.appends() { 900 } else { 0 };
-        stage.may_leave("file", over(&subject.base, start, &data));
+        stage.may_leave("file", over(&subject.base, start, data));
         // What could not be written is given up, and its error told.
         let accepted = std::cell::Cell::new(false);
         let ok = stage.act(async {
-            subject.file.write_all(&data).await?;
+            subject.file.write_all(data).await?;
             accepted.set(true);
             subject.file.close().await
         });

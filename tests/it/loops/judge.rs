@@ -369,7 +369,7 @@ pub fn judge(operation: &str, fault: &Fault, clean: &Outcome, found: &Outcome) -
     match &found.told {
         None => wrong.push("it did not come to its end".to_owned()),
         Some(Told::Panic(text)) if fault.planned_panic().as_ref() == Some(text) => {
-            partly(&mut wrong)
+            partly(&mut wrong);
         }
         Some(Told::Panic(text)) => wrong.push(format!("it panicked: {text}")),
         // A fault that is none.

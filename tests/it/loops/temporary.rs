@@ -167,9 +167,7 @@ fn named() -> Vec<Operation> {
             let mut file = None;
             stage.act(async {
                 let mut made = builder.named_temporary_file().await?;
-                if let Err(error) = made.write_all(b"text").await {
-                    return Err(error);
-                }
+                made.write_all(b"text").await?;
                 match made.persist(&path).await {
                     Ok(persisted) => drop(persisted),
                     Err(error) => {
@@ -233,7 +231,7 @@ fn named() -> Vec<Operation> {
 fn spooled() -> Vec<Operation> {
     /// Writes so much that it does not stay in memory.
     async fn written(file: &mut SpooledTemporaryFile) -> io::Result<()> {
-        file.write_all(&data(50)).await?;
+        file.write_all(data(50)).await?;
         file.write_all(&data(200)[50..]).await
     }
 
@@ -273,7 +271,7 @@ fn spooled() -> Vec<Operation> {
                     written(&mut file).await?;
                     file.flush().await
                 });
-                check(stage, file, &data(200));
+                check(stage, file, data(200));
             },
         ),
         op(
@@ -284,25 +282,25 @@ fn spooled() -> Vec<Operation> {
             ],
             |stage| {
                 let mut file = builder(stage).spooled_temporary_file(1000).unwrap();
-                stage.now(file.write_all(&data(200))).unwrap();
+                stage.now(file.write_all(data(200))).unwrap();
                 stage.act(file.rollover());
-                check(stage, file, &data(200));
+                check(stage, file, data(200));
             },
         ),
         op("rollover of much", &[], |stage| {
             let mut file = builder(stage).spooled_temporary_file(1 << 20).unwrap();
-            stage.now(file.write_all(&data(300_000))).unwrap();
+            stage.now(file.write_all(data(300_000))).unwrap();
             stage.act(file.rollover());
-            check(stage, file, &data(300_000));
+            check(stage, file, data(300_000));
         }),
         op(
             "SpooledTemporaryFile::file",
             &["tempfile/spooled.rs file"],
             |stage| {
                 let mut file = builder(stage).spooled_temporary_file(1000).unwrap();
-                stage.now(file.write_all(&data(200))).unwrap();
+                stage.now(file.write_all(data(200))).unwrap();
                 stage.act(async { Ok(file.file().await?.path().is_some()) });
-                check(stage, file, &data(200));
+                check(stage, file, data(200));
             },
         ),
         op(
@@ -310,7 +308,7 @@ fn spooled() -> Vec<Operation> {
             &["tempfile/spooled.rs into_file"],
             |stage| {
                 let mut file = builder(stage).spooled_temporary_file(1000).unwrap();
-                stage.now(file.write_all(&data(200))).unwrap();
+                stage.now(file.write_all(data(200))).unwrap();
                 let mut given = None;
                 stage.act(async {
                     match file.into_file().await {
@@ -326,7 +324,7 @@ fn spooled() -> Vec<Operation> {
                     Some(Ok(mut file)) => stage.check(&mut file, None, Way::Both, |found| {
                         found.content == data(200) && found.position == Some(200)
                     }),
-                    Some(Err(file)) => check(stage, file, &data(200)),
+                    Some(Err(file)) => check(stage, file, data(200)),
                     None => stage.ensure(stage.panicked(), "neither file came back"),
                 }
             },
@@ -336,7 +334,7 @@ fn spooled() -> Vec<Operation> {
             &["tempfile/spooled.rs set_len"],
             |stage| {
                 let mut file = builder(stage).spooled_temporary_file(300).unwrap();
-                stage.now(file.write_all(&data(200))).unwrap();
+                stage.now(file.write_all(data(200))).unwrap();
                 stage.act(file.set_len(1000));
                 let mut whole = data(200).to_vec();
                 whole.resize(1000, 0);
@@ -358,7 +356,7 @@ fn spooled() -> Vec<Operation> {
                     "the bytes are not those written",
                 );
                 stage.succeeds("seek", file.seek(SeekFrom::End(0)));
-                check(stage, file, &data(200));
+                check(stage, file, data(200));
             },
         ),
         op(
@@ -372,7 +370,7 @@ fn spooled() -> Vec<Operation> {
                 stage.now(written(&mut file)).unwrap();
                 stage.act(file.seek(SeekFrom::End(-50)));
                 stage.succeeds("seek", file.seek(SeekFrom::End(0)));
-                check(stage, file, &data(200));
+                check(stage, file, data(200));
             },
         ),
     ]

@@ -336,7 +336,9 @@ fn operation(dir: &Path, n: usize) -> Boxed<io::Result<()>> {
     let new = dir.join(format!("new-{n}"));
     Box::pin(async move {
         match n % 12 {
-            0 => drop(aiofiles::metadata(&path).await?),
+            0 => {
+                let _ = aiofiles::metadata(&path).await?;
+            }
             1 => assert_same_bytes(aiofiles::read(&path).await?, numbered(5000)),
             2 => {
                 aiofiles::write(&new, numbered(3000)).await?;
@@ -403,7 +405,9 @@ fn assert_jobs_at_once(count: usize) {
     let barrier = Arc::new(Barrier::new(count));
     let jobs = (0..count).map(|_| -> Boxed<()> {
         let barrier = barrier.clone();
-        Box::pin(aiofiles::unblock(move || drop(barrier.wait())))
+        Box::pin(aiofiles::unblock(move || {
+            let _ = barrier.wait();
+        }))
     });
     block_on(all(jobs.collect()));
 }
