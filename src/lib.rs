@@ -180,7 +180,8 @@
 //! `_exit`, an abort, a fatal signal and the unloading of a library that holds this crate are outside this promise, and
 //! so is `std::process::exit` on Windows. There, what was flushed is safe.
 //!
-//! A child of `fork` that goes on without `exec` has no thread pool, and operations in it wait for ever.
+//! A child of `fork` has none of the threads that perform file operations. If its parent has used this crate and it goes on
+//! without `exec`, operations in it fail with [`Unsupported`](std::io::ErrorKind::Unsupported).
 //!
 //! # Special files
 //!
