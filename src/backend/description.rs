@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::path::Path;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::Waker;
 
@@ -53,23 +54,23 @@ pub(crate) struct Description {
     /// Handles and cursors on it.
     users: AtomicUsize,
     /// The error of a sync that failed: final.
-    sync_error: Mutex<Option<FinalError>>,
+    sync_error: Mutex<Option<Box<FinalError>>>,
     /// Told what close(2) says.
     closed: Mutex<Option<Arc<Answer<io::Result<()>>>>>,
     /// Grants of which nobody was told yet.
     lock_untold: AtomicUsize,
     /// The lock of which somebody was told: [`UNLOCKED`], [`LOCKED`] or [`SHARED`].
-    lock_kept: AtomicUsize,
+    lock_kept: AtomicU8,
     /// Callers that wait for a file lock, in their order.
     lock_line: Mutex<VecDeque<Arc<Mutex<Option<Waker>>>>>,
     /// What direct I/O has left behind the end of the file.
-    uncut: Mutex<Option<Uncut>>,
+    uncut: Mutex<Option<Box<Uncut>>>,
 }
 
 /// How a file is locked.
-const UNLOCKED: usize = 0;
-const LOCKED: usize = 1;
-const SHARED: usize = 2;
+const UNLOCKED: u8 = 0;
+const LOCKED: u8 = 1;
+const SHARED: u8 = 2;
 
 /// An error that is returned more than once.
 #[derive(Clone, Debug)]
@@ -124,7 +125,7 @@ impl Description {
             made_nonblocking: false,
             lock: Mutex::new(()),
             lock_untold: AtomicUsize::new(0),
-            lock_kept: AtomicUsize::new(UNLOCKED),
+            lock_kept: AtomicU8::new(UNLOCKED),
             path,
             executor: executor::current(),
             shares_position: false,
@@ -461,7 +462,7 @@ impl Description {
         if let Err(error) = &result
             && !sys::is_sync_refused(error)
         {
-            lock(&self.sync_error).get_or_insert(FinalError::of(error));
+            lock(&self.sync_error).get_or_insert_with(|| Box::new(FinalError::of(error)));
             trace::sync_failed(self.path.as_ref(), error);
         }
         result

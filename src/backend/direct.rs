@@ -96,7 +96,7 @@ impl DirectAlignment {
         file: &File,
         bytes: &[u8],
         offset: u64,
-        uncut: &Mutex<Option<Uncut>>,
+        uncut: &Mutex<Option<Box<Uncut>>>,
     ) -> io::Result<usize> {
         let uncut = || uncut.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = &bytes[..bytes.len().min(MOST)];
@@ -121,8 +121,11 @@ impl DirectAlignment {
 
         // Write whole blocks.
         let found = sys::file_metadata(file)?.len();
-        let left = uncut().filter(|uncut| uncut.padded == found);
-        let length = left.map_or(found, |uncut| uncut.right);
+        let left = uncut()
+            .as_ref()
+            .filter(|uncut| uncut.padded == found)
+            .map(|uncut| uncut.right);
+        let length = left.unwrap_or(found);
         let mut written = 0;
         let result = loop {
             match sys::write_at(file, &blocks[written..], begin + written as u64) {
@@ -142,10 +145,10 @@ impl DirectAlignment {
         if written == size && right < padded {
             // Until it is cut off, whatever happens.
             let right_before = length;
-            *uncut() = Some(Uncut {
+            *uncut() = Some(Box::new(Uncut {
                 padded,
                 right: right_before,
-            });
+            }));
             if sys::file_metadata(file)?.len() == padded {
                 sys::set_len(file, right)?;
             }
