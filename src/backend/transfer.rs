@@ -290,3 +290,98 @@ impl<T: Then> Fill<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    const EIO: i32 = 5;
+
+    fn failed() -> io::Result<usize> {
+        Err(io::Error::from_raw_os_error(EIO))
+    }
+
+    fn description() -> Arc<Description> {
+        Description::foreign(::tempfile::tempfile().expect("a file"))
+    }
+
+    /// How many bytes were read and are in the buffer, or how many are when there is more to do.
+    fn read(
+        filled: usize,
+        whole: bool,
+        result: io::Result<usize>,
+    ) -> Result<(Option<usize>, usize), usize> {
+        let step = ReadAt {
+            description: description(),
+            buf: vec![0; 10],
+            offset: 100,
+            filled,
+            whole,
+        };
+        match step.step(result) {
+            Step::Done((result, buf)) => Ok((result.ok(), buf.len())),
+            Step::Again(next) => Err(next.filled),
+        }
+    }
+
+    #[test]
+    fn a_read_goes_on_only_if_it_is_to_fill_its_buffer() {
+        assert_eq!(read(0, true, Ok(4)), Err(4));
+        assert_eq!(read(4, true, Ok(5)), Err(9));
+        assert_eq!(read(4, true, Ok(6)), Ok((Some(10), 10)));
+        assert_eq!(read(4, true, Ok(0)), Ok((Some(4), 4)));
+        assert_eq!(read(0, false, Ok(4)), Ok((Some(4), 4)));
+        assert_eq!(read(3, false, Ok(2)), Ok((Some(5), 5)));
+    }
+
+    #[test]
+    fn an_error_of_a_read_is_told_unless_some_bytes_are_the_answer() {
+        // The content is as it was.
+        assert_eq!(read(0, false, failed()), Ok((None, 10)));
+        assert_eq!(read(3, false, failed()), Ok((Some(3), 3)));
+        assert_eq!(read(0, true, failed()), Ok((None, 10)));
+        assert_eq!(read(4, true, failed()), Ok((None, 4)));
+    }
+
+    /// What came of a write of ten bytes, and what was told of it; or how many are written when there is more to do.
+    fn write(
+        written: usize,
+        whole: bool,
+        result: io::Result<usize>,
+    ) -> Result<(Option<usize>, Vec<Option<usize>>), usize> {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let telling = told.clone();
+        let step = WriteAt {
+            description: description(),
+            buf: vec![0; 10],
+            offset: 100,
+            written,
+            whole,
+            done: move |result: &io::Result<usize>| {
+                telling.lock().unwrap().push(result.as_ref().ok().copied());
+            },
+        };
+        match step.step(result) {
+            Step::Done((result, _)) => Ok((result.ok(), told.lock().unwrap().clone())),
+            Step::Again(next) => {
+                assert_eq!(next.rest().len(), 10 - next.written);
+                assert!(told.lock().unwrap().is_empty());
+                Err(next.written)
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_goes_on_only_if_it_is_to_write_everything() {
+        assert_eq!(write(0, true, Ok(4)), Err(4));
+        assert_eq!(write(4, true, Ok(5)), Err(9));
+        assert_eq!(write(4, true, Ok(6)), Ok((Some(10), vec![Some(10)])));
+        assert_eq!(write(4, true, Ok(0)), Ok((None, vec![None])));
+        assert_eq!(write(4, true, failed()), Ok((None, vec![None])));
+        assert_eq!(write(0, false, Ok(4)), Ok((Some(4), vec![Some(4)])));
+        assert_eq!(write(0, false, Ok(0)), Ok((Some(0), vec![Some(0)])));
+        assert_eq!(write(0, false, failed()), Ok((None, vec![None])));
+    }
+}

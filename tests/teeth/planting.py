@@ -110,8 +110,10 @@ def bodies(text):
     """Where the bodies of functions begin and end in a source file, braces included: those that may be switched."""
     code = NO_CODE.sub(lambda found: re.sub(r"[^\n]", " ", found.group()), text)
     for found in FUNCTION.finditer(code):
-        at, depth = found.end(), 0
+        at, depth, arrow = found.end(), 0, None
         while at < len(code) and (depth > 0 or code[at] not in "{;"):
+            if depth == 0 and code.startswith("->", at):
+                arrow = at
             depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(code[at], 0)
             at += 1
         if at == len(code) or code[at] == ";":
@@ -123,8 +125,8 @@ def bodies(text):
             if depth == 0:
                 break
         # A constant function cannot ask which bug it has, and one that returns a type without a name cannot return two.
-        result = code[found.end():begin].rpartition("->")[2]
-        if not re.search(r"\bconst\b", found.group(1)) and not re.search(r"\bimpl\b", result):
+        unnamed = arrow and re.search(r"\bimpl\b", code[arrow:begin])
+        if not re.search(r"\bconst\b", found.group(1)) and not unnamed:
             yield begin, at
 
 

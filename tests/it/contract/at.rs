@@ -49,6 +49,13 @@ fn what_was_read_ahead_is_not_what_a_write_at_an_offset_has_replaced() {
             let mut found = vec![0; 20];
             file.read_exact(&mut found).await.unwrap();
             assert_eq!(found, content);
+
+            // Nor what was lent.
+            assert_ne!(filled(&mut file).await.unwrap()[..5], [7; 5]);
+            written.write_all_at(vec![7; 5], 30).await.0.unwrap();
+            assert_eq!(filled(&mut file).await.unwrap()[..5], [7; 5]);
+            assert_eq!(filled(&mut file).await.unwrap()[..5], [7; 5]);
+            written.write_all_at(vec![0; 5], 30).await.0.unwrap();
         }
     });
 }
