@@ -264,7 +264,12 @@ const EXCEPTIONS: &[Exception] = &[
     // Then the next place is tried.
     ever(
         &["memory_dir"],
-        &[Call::Metadata, Call::CreateDir, Call::SetPermissions],
+        &[
+            Call::Open,
+            Call::Metadata,
+            Call::CreateDir,
+            Call::SetPermissions,
+        ],
         &[libc::EACCES, libc::EPERM, libc::EROFS],
         Unnoticed,
     ),
