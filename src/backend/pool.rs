@@ -67,6 +67,9 @@ const LOOK: Duration = Duration::from_millis(1);
 /// before the new one has come, and until then it only competes with the tasks that submit.
 const WORTH_A_THREAD: Duration = Duration::from_micros(80);
 
+/// For how many jobs the empty queue keeps memory.
+const FEW: usize = 64;
+
 /// What operations cost as long as tasks may wait for the next one of them. One that is slow ends that for a while.
 const CHEAP: Duration = Duration::from_micros(25);
 
@@ -832,6 +835,10 @@ impl Dispatch {
             return Next::Linger;
         }
         self.drainers &= !(1 << index);
+        // A long queue is the exception: its memory is not kept.
+        if self.queue.capacity() > FEW {
+            self.queue.shrink_to(FEW);
+        }
         Next::Leave
     }
 
