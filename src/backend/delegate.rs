@@ -126,7 +126,8 @@ where
     let place = Place::anywhere_at(Some(&path));
     let is_ours = !fork::is_child() && !executor::is_users_own();
     let Some(seat) = is_ours.then(pool::nest).flatten() else {
-        return super::change(name, place, move || {
+        // It takes a place among those of its device.
+        return super::change(name, Place::of(&path), move || {
             call(what, || Ok(()))?;
             std(arguments)
         })
