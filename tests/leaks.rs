@@ -118,7 +118,18 @@ fn leaves_little(slack: usize, what: &str, rounds: usize, mut round: impl FnMut(
     for _ in 0..rounds {
         round();
     }
-    let before = settled();
+    let mut before = settled();
+    // A thread that is started late has memory of its own. What leaks does so every time.
+    for _ in 0..3 {
+        for _ in 0..rounds {
+            round();
+        }
+        let now = settled();
+        if now.0 <= before.0 && now.1 <= before.1 + slack {
+            return;
+        }
+        before = now;
+    }
     for _ in 0..rounds {
         round();
     }
