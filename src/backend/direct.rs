@@ -6,7 +6,9 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
+
+use super::sync::Mutex;
 
 use super::sys;
 use crate::buf::{AlignedBuf, fill};
